@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * /run/fastveth: what the kernel cannot keep. One lock, one JSON file that is
+ * replaced by rename. The file holds the intent: it is written before the
+ * kernel is changed, so that a run that was killed can be completed or undone.
+ */
+#ifndef FV_CORE_STATE_H
+#define FV_CORE_STATE_H
+
+#include "core/err.h"
+#include "core/topo.h"
+
+#define FV_RUN_DIR "/run/fastveth"
+
+/* A value in /proc/sys or /sys that we changed and shall put back. */
+struct fv_saved {
+	char *path;	/* absolute */
+	char *old;	/* text before, without newline */
+	char *set;	/* text we wrote: put back only while this still stands */
+};
+
+struct fv_state {
+	struct fv_topo topo;	/* resolved */
+	struct fv_saved *saved;
+	size_t n_saved;
+	char *nft;		/* listing of our table as it was after our last write; or NULL */
+	bool mounted_bpffs;	/* we mounted /sys/fs/bpf */
+	bool made_etc_netns;	/* we made /etc/netns */
+	bool made_run_netns;	/* we made /run/netns */
+};
+
+/*
+ * fv_lock_take - exclusive lock, released when ret_fd is closed or the process ends.
+ * @wait: seconds to wait for another run; @what: command line, kept in the lock file for
+ *   others' messages.
+ * Returns 0, -ETIMEDOUT with who holds it (pid, command), or the errno of the file.
+ */
+int fv_lock_take(unsigned int wait, const char *what, struct fv_err *err, int *ret_fd);
+
+/*
+ * fv_state_load - read the state file; an absent one, or one of an earlier boot, is empty.
+ * Returns 0; -EXDEV where the file belongs to another network namespace than the
+ * caller's; -EINVAL for a file that is damaged (says what to do).
+ */
+int fv_state_load(struct fv_err *err, struct fv_state *ret);
+/* fv_state_store - replace the file (temporary file, fsync, rename); an empty state removes it. */
+int fv_state_store(const struct fv_state *state, struct fv_err *err);
+void fv_state_fini(struct fv_state *state);
+
+#endif /* FV_CORE_STATE_H */
