@@ -75,7 +75,9 @@ struct fv_port {
 
 /*
  * Map fv_endpoints: an address of an own network and the way to it. An IPv4
- * address is kept in addr[3] with addr[0..2] zero.
+ * address is kept as ::ffff:a.b.c.d. An entry whose address or network is not the one
+ * looked for belongs to another endpoint: look into fv_endpoints_x then, if the port says
+ * that its network has endpoints there.
  */
 struct fv_endpoint {
 	__be32 addr[4];
@@ -85,6 +87,7 @@ struct fv_endpoint {
 	__u32 mtu;		/* of the port, bytes of layer 3 */
 	__u8 mac[6];		/* becomes the destination MAC */
 	__u8 port_mac[6];	/* becomes the source MAC */
+	__u32 pad;
 };
 
 /* Key of hash fv_endpoints_x. */

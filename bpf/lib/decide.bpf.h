@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The decision for a packet that leaves a namespace of an own network: frame and
+ * port in, verdict out. It knows nothing of hooks; the programs only translate the
+ * verdict. It changes nothing and counts nothing.
+ *
+ * Whatever is not proven to be plain unicast IP between two live endpoints of
+ * one network goes the kernel's way. Only a false source and another own network are
+ * dropped.
+ */
+#ifndef FV_BPF_DECIDE_H
+#define FV_BPF_DECIDE_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+
+#include "consts.bpf.h"
+#include "maps.bpf.h"
+
+struct fv_frame {
+	void *data; /* Ethernet header */
+	void *data_end;
+	__u32 len;	 /* bytes of the frame, its non-linear part included */
+	__u32 gso_size;	 /* payload bytes of a segment; 0: not a GSO packet */
+	bool tagged;	 /* VLAN tag in metadata */
+	bool to_gateway; /* destination MAC is the port's own */
+};
+
+/* A verdict is one of these with a reason, or FV_SHORTCUT. */
+#define FV_SHORTCUT 0
+#define FV_SLOW 0x100
+#define FV_DROP 0x200
+#define FV_REASON(verdict) ((verdict)&0xff)
+
+static __always_inline bool fv_mac_equal(const __u8 *a, const __u8 *b)
+{
+	return *(const __u32 *)a == *(const __u32 *)b &&
+	       *(const __u16 *)(a + 4) == *(const __u16 *)(b + 4);
+}
+
+/* Layer 3 bytes of the largest packet that this frame puts on a wire; 0: cannot tell. */
+static __always_inline __u32 fv_wire_len(const struct fv_frame *f, __u8 proto, __u32 l3_hlen)
+{
+	void *l4 = f->data + FV_ETH_HLEN + l3_hlen;
+
+	if (!f->gso_size)
+		return f->len - FV_ETH_HLEN;
+	if (proto == IPPROTO_TCP) {
+		struct tcphdr *tcp = l4;
+
+		if ((void *)(tcp + 1) > f->data_end)
+			return 0;
+		return f->gso_size + l3_hlen + tcp->doff * 4;
+	}
+	if (proto == IPPROTO_UDP)
+		return f->gso_size + l3_hlen + sizeof(struct udphdr);
+	return 0;
+}
+
+static __always_inline int fv_not_routed(const struct fv_frame *f)
+{
+	struct ethhdr *eth = f->data;
+
+	return FV_SLOW | (eth->h_dest[0] & 1 ? FV_SLOW_MULTICAST : FV_SLOW_NOT_ROUTED);
+}
+
+/* The part that both families share: target, size, liveness. */
+static __always_inline int fv_decide_target(const struct fv_port *port, const __be32 daddr[4],
+					    __u32 index, __u32 wire_len, struct fv_endpoint **ret)
+{
+	struct fv_endpoint *ep = fv_endpoint_find(port, daddr, index);
+	__u32 *live, slot;
+
+	if (!ep)
+		return fv_other_network(daddr, port->network) ? FV_DROP | FV_DROP_ISOLATION
+							      : FV_SLOW | FV_SLOW_OUTSIDE;
+	if (!wire_len || wire_len > ep->mtu)
+		return FV_SLOW | FV_SLOW_MTU;
+	/* A packet to oneself is the kernel's to turn around. */
+	if (ep->ifindex == port->ifindex)
+		return FV_SLOW | FV_SLOW_TARGET;
+	slot = ep->slot;
+	live = bpf_map_lookup_elem(&fv_live, &slot);
+	if (!live || *live != ep->ifindex)
+		return FV_SLOW | FV_SLOW_TARGET;
+	*ret = ep;
+	return FV_SHORTCUT;
+}
+
+static __always_inline int fv_decide_ip4(const struct fv_frame *f, const struct fv_port *port,
+					 struct fv_endpoint **ret)
+{
+	struct iphdr *ip = f->data + FV_ETH_HLEN;
+	__u32 l3_len = f->len - FV_ETH_HLEN, tot_len;
+	__be32 daddr[4] = {};
+
+	if ((void *)(ip + 1) > f->data_end)
+		return FV_SLOW | FV_SLOW_MALFORMED;
+	if (ip->saddr != port->addr4 || !port->addr4)
+		return FV_DROP | FV_DROP_SPOOFED_ADDR;
+	if (!f->to_gateway)
+		return fv_not_routed(f);
+	if (ip->version != 4)
+		return FV_SLOW | FV_SLOW_MALFORMED;
+	if (ip->ihl != 5)
+		return FV_SLOW | FV_SLOW_OPTIONS;
+	if (ip->frag_off & bpf_htons(FV_IP_MF_OFFSET))
+		return FV_SLOW | FV_SLOW_FRAGMENT;
+	/* A packet of more than 64 KiB (BIG TCP) has 0 here. */
+	tot_len = bpf_ntohs(ip->tot_len);
+	if (tot_len != l3_len && (tot_len || l3_len <= 0xffff))
+		return FV_SLOW | FV_SLOW_MALFORMED;
+	if (ip->ttl <= 1)
+		return FV_SLOW | FV_SLOW_TTL;
+	daddr[2] = bpf_htonl(0xffff);
+	daddr[3] = ip->daddr;
+	return fv_decide_target(port, daddr, port->base4 + bpf_ntohl(ip->daddr),
+				fv_wire_len(f, ip->protocol, sizeof(*ip)), ret);
+}
+
+static __always_inline bool fv_ip6_link_local(const struct in6_addr *a)
+{
+	return (a->in6_u.u6_addr32[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+static __always_inline bool fv_ip6_unspecified(const struct in6_addr *a)
+{
+	return !(a->in6_u.u6_addr32[0] | a->in6_u.u6_addr32[1] | a->in6_u.u6_addr32[2] |
+		 a->in6_u.u6_addr32[3]);
+}
+
+static __always_inline bool fv_ip6_extension(__u8 nexthdr)
+{
+	return nexthdr == FV_NEXTHDR_HOPOPTS || nexthdr == FV_NEXTHDR_ROUTING ||
+	       nexthdr == FV_NEXTHDR_DSTOPTS || nexthdr == FV_NEXTHDR_MOBILITY ||
+	       nexthdr == IPPROTO_AH;
+}
+
+static __always_inline int fv_decide_ip6(const struct fv_frame *f, const struct fv_port *port,
+					 struct fv_endpoint **ret)
+{
+	struct ipv6hdr *ip = f->data + FV_ETH_HLEN;
+	__u32 l3_len = f->len - FV_ETH_HLEN, payload;
+	const __be32 *s, *d;
+
+	if ((void *)(ip + 1) > f->data_end)
+		return FV_SLOW | FV_SLOW_MALFORMED;
+	s = ip->saddr.in6_u.u6_addr32;
+	d = ip->daddr.in6_u.u6_addr32;
+	if (fv_ip6_link_local(&ip->saddr) || fv_ip6_unspecified(&ip->saddr))
+		return FV_SLOW | FV_SLOW_LINK_LOCAL;
+	if (s[3] != port->addr6[3] || s[2] != port->addr6[2] || s[1] != port->addr6[1] ||
+	    s[0] != port->addr6[0])
+		return FV_DROP | FV_DROP_SPOOFED_ADDR;
+	if (!f->to_gateway)
+		return fv_not_routed(f);
+	if (fv_ip6_link_local(&ip->daddr))
+		return FV_SLOW | FV_SLOW_LINK_LOCAL;
+	if (ip->version != 6)
+		return FV_SLOW | FV_SLOW_MALFORMED;
+	if (fv_ip6_extension(ip->nexthdr))
+		return FV_SLOW | FV_SLOW_OPTIONS;
+	if (ip->nexthdr == FV_NEXTHDR_FRAGMENT)
+		return FV_SLOW | FV_SLOW_FRAGMENT;
+	/* As above: 0 in a packet that is too long to tell its length. */
+	payload = bpf_ntohs(ip->payload_len);
+	if (payload + sizeof(*ip) != l3_len && (payload || l3_len <= 0xffff + sizeof(*ip)))
+		return FV_SLOW | FV_SLOW_MALFORMED;
+	if (ip->hop_limit <= 1)
+		return FV_SLOW | FV_SLOW_TTL;
+	return fv_decide_target(port, d, port->base6 + bpf_ntohl(d[3]),
+				fv_wire_len(f, ip->nexthdr, sizeof(*ip)), ret);
+}
+
+/*
+ * fv_decide - what becomes of a frame that a namespace sent.
+ * @ret: the target; set for FV_SHORTCUT only
+ */
+static __always_inline int fv_decide(const struct fv_frame *f, const struct fv_port *port,
+				     struct fv_endpoint **ret)
+{
+	struct ethhdr *eth = f->data;
+
+	if ((void *)(eth + 1) > f->data_end)
+		return FV_SLOW | FV_SLOW_MALFORMED;
+	if (!fv_mac_equal(eth->h_source, port->mac))
+		return FV_DROP | FV_DROP_SPOOFED_MAC;
+	if (f->tagged)
+		return FV_SLOW | FV_SLOW_VLAN;
+	if (eth->h_proto == bpf_htons(FV_ETH_P_IP))
+		return fv_decide_ip4(f, port, ret);
+	if (eth->h_proto == bpf_htons(FV_ETH_P_IPV6))
+		return fv_decide_ip6(f, port, ret);
+	if (eth->h_proto == bpf_htons(FV_ETH_P_8021Q) || eth->h_proto == bpf_htons(FV_ETH_P_8021AD))
+		return FV_SLOW | FV_SLOW_VLAN;
+	return FV_SLOW | FV_SLOW_NOT_IP;
+}
+
+/*
+ * fv_forward - what a router does to the packet: new Ethernet addresses, TTL
+ * one lower. Call it after FV_SHORTCUT only: header sizes have been checked then,
+ * but the verifier wants to see it again. The IPv4 header's sum stays the same, so a
+ * checksum over the packet that a device computed stays true; packets that come from a
+ * namespace carry none over their IPv6 header.
+ */
+static __always_inline bool fv_forward(const struct fv_frame *f, const struct fv_endpoint *ep)
+{
+	struct ethhdr *eth = f->data;
+
+	if ((void *)eth + FV_ETH_HLEN + sizeof(struct iphdr) > f->data_end)
+		return false;
+	__builtin_memcpy(eth->h_dest, ep->mac, 6);
+	__builtin_memcpy(eth->h_source, ep->port_mac, 6);
+	if (eth->h_proto == bpf_htons(FV_ETH_P_IP)) {
+		struct iphdr *ip = (void *)(eth + 1);
+		__u32 check = ip->check;
+
+		check += bpf_htons(0x0100);
+		ip->check = check + (check >= 0xffff);
+		ip->ttl--;
+	} else {
+		struct ipv6hdr *ip = (void *)(eth + 1);
+
+		ip->hop_limit--;
+	}
+	return true;
+}
+
+#endif /* FV_BPF_DECIDE_H */

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The maps of the datapath and their lookups. Layouts are in fastveth/abi.h;
+ * max_entries of the arrays are set by the loader (powers of two), the masks with them.
+ *
+ * What a lookup costs decides what the datapath costs: arrays are inlined by
+ * the verifier, a hash is a call of 40 to 60 ns, so hashes hold only what did not
+ * fit its place in an array.
+ */
+#ifndef FV_BPF_MAPS_H
+#define FV_BPF_MAPS_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "fastveth/abi.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fv_port);
+} fv_ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fv_port);
+} fv_ports_x SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fv_endpoint);
+} fv_endpoints SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct fv_endpoint_key);
+	__type(value, struct fv_endpoint);
+} fv_endpoints_x SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct fv_subnet_key);
+	__type(value, __u32);
+} fv_subnets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fv_counters);
+} fv_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fv_reasons);
+} fv_reasons SEC(".maps");
+
+/*
+ * slot -> ifindex. The kernel itself empties an entry when its device goes, and
+ * an entry is bound to the device, not to its number: what makes a redirect
+ * target trustworthy although ifindexes are used again.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} fv_live SEC(".maps");
+
+const volatile __u32 fv_port_mask;     /* entries of fv_ports - 1 */
+const volatile __u32 fv_endpoint_mask; /* entries of fv_endpoints - 1 */
+
+static __always_inline struct fv_port *fv_port_find(__u32 ifindex)
+{
+	__u32 i = ifindex & fv_port_mask;
+	struct fv_port *port = bpf_map_lookup_elem(&fv_ports, &i);
+
+	if (port && port->ifindex == ifindex)
+		return port;
+	/* A free place means that nobody was crowded out of it. */
+	if (!port || !port->ifindex)
+		return NULL;
+	return bpf_map_lookup_elem(&fv_ports_x, &ifindex);
+}
+
+/*
+ * fv_endpoint_find - who has this address in the port's network.
+ * @index: where it would be in fv_endpoints (not yet masked), see fv_port.base4
+ */
+static __always_inline struct fv_endpoint *fv_endpoint_find(const struct fv_port *port,
+							    const __be32 addr[4], __u32 index)
+{
+	struct fv_endpoint *ep;
+
+	index &= fv_endpoint_mask;
+	ep = bpf_map_lookup_elem(&fv_endpoints, &index);
+	if (ep && ep->network == port->network && ep->addr[3] == addr[3] &&
+	    ep->addr[2] == addr[2] && ep->addr[1] == addr[1] && ep->addr[0] == addr[0])
+		return ep;
+	if (port->flags & FV_PORT_OVERFLOW) {
+		struct fv_endpoint_key key = {
+			.addr = { addr[0], addr[1], addr[2], addr[3] },
+			.network = port->network,
+		};
+
+		return bpf_map_lookup_elem(&fv_endpoints_x, &key);
+	}
+	return NULL;
+}
+
+/* fv_other_network - does the address belong to an own network other than this one? */
+static __always_inline bool fv_other_network(const __be32 addr[4], __u32 network)
+{
+	struct fv_subnet_key key = {
+		.prefixlen = 128,
+		.addr = { addr[0], addr[1], addr[2], addr[3] },
+	};
+	__u32 *owner = bpf_map_lookup_elem(&fv_subnets, &key);
+
+	return owner && *owner && *owner != network;
+}
+
+#endif /* FV_BPF_MAPS_H */
