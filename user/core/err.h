@@ -16,6 +16,7 @@ struct fv_err {
  * fv_err_set - record an error; the first one stays, later calls change nothing.
  * @err: may be NULL
  * @code: negative errno, returned unchanged so that callers can return the call
+ * Control characters and what is not UTF-8 are escaped in the message.
  */
 int fv_err_set(struct fv_err *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -39,6 +39,8 @@ bool fv_ip_in(const struct fv_ip *ip, const struct fv_prefix *p);
 bool fv_prefix_overlap(const struct fv_prefix *a, const struct fv_prefix *b);
 /* Loopback, multicast, unspecified, link-local or broadcast: nothing an endpoint can have. */
 bool fv_ip_special(const struct fv_ip *ip);
+/* Some address of the prefix is special. */
+bool fv_prefix_special(const struct fv_prefix *p);
 
 /* fv_prefix_host - the Nth address of a prefix; false where N is outside it. */
 bool fv_prefix_host(const struct fv_prefix *p, uint64_t n, struct fv_ip *ret);
