@@ -17,6 +17,7 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct fv_port);
@@ -32,6 +33,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct fv_endpoint);
@@ -66,6 +68,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct fv_reasons);
 } fv_reasons SEC(".maps");
+
+/* No program touches it; declared here so that it is made with the others. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fv_carried);
+} fv_carried SEC(".maps");
 
 /*
  * slot -> ifindex. The kernel itself empties an entry when its device goes, and

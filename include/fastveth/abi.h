@@ -124,4 +124,13 @@ struct fv_reasons {
 	__u64 drop[FV_DROP_COUNT];
 };
 
+/*
+ * Map fv_carried, index: slot. What earlier, smaller maps had counted: written
+ * by the user side alone, added to what the programs count now.
+ */
+struct fv_carried {
+	struct fv_counters c;
+	struct fv_reasons r;
+};
+
 #endif /* FV_ABI_H */

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Programs on ports: tcx or XDP links, pinned; clsact filters where there is no
+ * tcx. Only what carries our program's name is ever replaced or removed.
+ */
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "dp/priv.h"
+
+/* libbpf 1.1 and the headers of Debian 12 are older than tcx. */
+#define TCX_INGRESS 46
+#define TCX_EGRESS 47
+
+/*
+ * Our own place among clsact filters: others have taken each other's at the
+ * beginning of the range and lost all traffic.
+ */
+#define TC_PRIORITY 0xc0f5
+#define TC_HANDLE 0xf5
+
+struct place {
+	enum fv_prog prog;
+	int link_type; /* enum bpf_attach_type */
+	enum bpf_tc_attach_point point;
+};
+
+static const struct place from_ns = { FV_PROG_FROM_NS, TCX_INGRESS, BPF_TC_INGRESS };
+static const struct place to_ns = { FV_PROG_TO_NS, TCX_EGRESS, BPF_TC_EGRESS };
+static const struct place xdp_from_ns = { FV_PROG_XDP_FROM_NS, BPF_XDP, 0 };
+
+__u32 fv_link_ifindex(const struct bpf_link_info *info)
+{
+	/* A tcx link has its ifindex where an XDP link has it. */
+	return info->xdp.ifindex;
+}
+
+static int link_info(int fd, struct bpf_link_info *ret)
+{
+	__u32 len = sizeof(*ret);
+
+	memset(ret, 0, sizeof(*ret));
+	return bpf_obj_get_info_by_fd(fd, ret, &len);
+}
+
+static bool prog_is(__u32 id, enum fv_prog which)
+{
+	FV_AUTO_FD int fd = bpf_prog_get_fd_by_id(id);
+	struct bpf_prog_info info;
+
+	return fd >= 0 && !fv_prog_info(fd, &info) && !strcmp(info.name, fv_prog_name(which));
+}
+
+static int failed(const char *verb, const struct place *p, const char *port, int r,
+		  struct fv_err *err)
+{
+	return fv_err_set(err, r, "%s %s on %s: %s", verb, fv_prog_name(p->prog), port,
+			  strerror(-r));
+}
+
+/* BPF_PROG_QUERY of tcx, with link ids, which libbpf 1.1 does not ask for. */
+struct tcx_query {
+	__u32 ifindex, attach_type, query_flags, attach_flags;
+	__u64 prog_ids;
+	__u32 count, pad;
+	__u64 prog_attach_flags, link_ids, link_attach_flags, revision;
+};
+
+/* Descriptor of a link of ours on the port that has lost its pin; -ENOENT. */
+static int find_orphan(int ifindex, const struct place *p)
+{
+	__u32 progs[64] = {}, links[64] = {};
+	struct tcx_query q = {
+		.ifindex = ifindex,
+		.attach_type = p->link_type,
+		.prog_ids = (__u64)(unsigned long)progs,
+		.link_ids = (__u64)(unsigned long)links,
+		.count = FV_ARRAY_SIZE(progs),
+	};
+
+	if (p->link_type == BPF_XDP || syscall(SYS_bpf, BPF_PROG_QUERY, &q, sizeof(q)))
+		return -ENOENT;
+	for (__u32 i = 0; i < q.count; i++)
+		if (links[i] && prog_is(progs[i], p->prog))
+			return bpf_link_get_fd_by_id(links[i]);
+	return -ENOENT;
+}
+
+/* The pinned link of a place if it is on this device; -ENOENT. */
+static int open_link(struct fv_dp *dp, int ifindex, const char *port, const struct place *p,
+		     struct bpf_link_info *ret)
+{
+	FV_AUTO_FD int fd = -1;
+	char name[64];
+	int r;
+
+	fv_link_pin_name(port, p->prog, name);
+	fd = bpf_obj_get(fv_pin_at(dp->links_dir, name).s);
+	if (fd < 0)
+		return fd;
+	r = link_info(fd, ret);
+	if (r)
+		return r;
+	return fv_link_ifindex(ret) == (__u32)ifindex ? FV_TAKE_FD(fd) : -ENOENT;
+}
+
+static int pin_link(struct fv_dp *dp, int fd, const char *port, const struct place *p,
+		    struct fv_err *err)
+{
+	char name[64];
+
+	fv_link_pin_name(port, p->prog, name);
+	return fv_pin_replace(fd, dp->links_dir, name, err);
+}
+
+/* @ret_new: a link was made */
+static int ensure_link(struct fv_dp *dp, int ifindex, const char *port, const struct place *p,
+		       struct fv_err *err, bool *ret_new)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
+	struct bpf_link_info info;
+	FV_AUTO_FD int fd = open_link(dp, ifindex, port, p, &info);
+	int r;
+
+	if (fd == -ENOENT) {
+		fd = find_orphan(ifindex, p);
+		if (fd >= 0) {
+			r = pin_link(dp, fd, port, p, err);
+			r = r ?: link_info(fd, &info);
+			if (r)
+				return r;
+		}
+	}
+	if (fd >= 0) {
+		r = info.prog_id == dp->prog_id[p->prog]
+			    ? 0
+			    : bpf_link_update(fd, dp->prog[p->prog], NULL);
+		return r ? failed("replacing", p, port, r, err) : 0;
+	}
+	if (fd != -ENOENT)
+		return failed("looking for", p, port, fd, err);
+	fd = bpf_link_create(dp->prog[p->prog], ifindex, p->link_type,
+			     p->link_type == BPF_XDP ? &opts : NULL);
+	if (fd == -EBUSY || fd == -EEXIST)
+		return fv_err_set(err, -EBUSY,
+				  "attaching %s on %s: another XDP program is there, which "
+				  "stays; use hook tc for this network",
+				  fv_prog_name(p->prog), port);
+	if (fd == -ERANGE)
+		return fv_err_set(err, fd,
+				  "attaching %s on %s: the MTU is too large for XDP on this "
+				  "kernel; use hook tc or an MTU of at most 3498",
+				  fv_prog_name(p->prog), port);
+	if (fd < 0)
+		return failed("attaching", p, port, fd, err);
+	*ret_new = true;
+	return pin_link(dp, fd, port, p, err);
+}
+
+static int drop_link(struct fv_dp *dp, const char *port, const struct place *p, struct fv_err *err)
+{
+	char name[64];
+
+	fv_link_pin_name(port, p->prog, name);
+	if (unlinkat(dp->links_dir, name, 0) && errno != ENOENT)
+		return failed("detaching", p, port, -errno, err);
+	return 0;
+}
+
+/* Program id of our filter; 0: none. */
+static __u32 query_filter(int ifindex, const struct place *p)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = p->point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+
+	if (bpf_tc_query(&hook, &opts) || !prog_is(opts.prog_id, p->prog))
+		return 0;
+	return opts.prog_id;
+}
+
+static int ensure_filter(struct fv_dp *dp, int ifindex, const char *port, const struct place *p,
+			 struct fv_err *err)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY,
+		    .prog_fd = dp->prog[p->prog]);
+	__u32 id = query_filter(ifindex, p);
+	int r;
+
+	if (id && id == dp->prog_id[p->prog])
+		return 0;
+	r = bpf_tc_hook_create(&hook);
+	if (r && r != -EEXIST)
+		return failed("making the clsact qdisc for", p, port, r, err);
+	hook.attach_point = p->point;
+	/* Replace only what is ours; where a foreign filter has our place this says so. */
+	if (id)
+		opts.flags = BPF_TC_F_REPLACE;
+	r = bpf_tc_attach(&hook, &opts);
+	return r ? failed("attaching", p, port, r, err) : 0;
+}
+
+static int drop_filter(int ifindex, const char *port, const struct place *p, struct fv_err *err)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = p->point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+	int r;
+
+	if (!query_filter(ifindex, p))
+		return 0;
+	r = bpf_tc_detach(&hook, &opts);
+	return r ? failed("detaching", p, port, r, err) : 0;
+}
+
+static int ensure_tc(struct fv_dp *dp, const struct fv_features *features, int ifindex,
+		     const char *port, const struct place *p, struct fv_err *err)
+{
+	bool made = false;
+	int r;
+
+	if (!features->tcx) {
+		r = ensure_filter(dp, ifindex, port, p, err);
+		return r ?: drop_link(dp, port, p, err);
+	}
+	r = ensure_link(dp, ifindex, port, p, err, &made);
+	if (r || !made)
+		return r;
+	/* A filter of a time without tcx would count everything twice. */
+	return drop_filter(ifindex, port, p, err);
+}
+
+int fv_dp_attach(struct fv_dp *dp, const struct fv_features *features, int ifindex,
+		 const char *port, bool xdp, struct fv_err *err)
+{
+	bool made = false;
+	int r;
+
+	r = ensure_tc(dp, features, ifindex, port, &to_ns, err);
+	if (r)
+		return r;
+	if (!xdp) {
+		r = ensure_tc(dp, features, ifindex, port, &from_ns, err);
+		return r ?: drop_link(dp, port, &xdp_from_ns, err);
+	}
+	r = ensure_link(dp, ifindex, port, &xdp_from_ns, err, &made);
+	r = r ?: drop_link(dp, port, &from_ns, err);
+	return r ?: drop_filter(ifindex, port, &from_ns, err);
+}
+
+/* What of ours is at a TC place of the port; 0: nothing. */
+static __u32 query_tc(struct fv_dp *dp, int ifindex, const char *port, const struct place *p,
+		      struct fv_attached *a)
+{
+	struct bpf_link_info info;
+	FV_AUTO_FD int fd = open_link(dp, ifindex, port, p, &info);
+	bool pinned = fd >= 0;
+	__u32 id;
+
+	if (!pinned) {
+		fd = find_orphan(ifindex, p);
+		if (fd >= 0 && link_info(fd, &info))
+			return 0;
+	}
+	a->tcx |= fd >= 0;
+	id = fd >= 0 ? info.prog_id : query_filter(ifindex, p);
+	if ((fd >= 0 && !pinned) || (id && id != dp->prog_id[p->prog]))
+		a->current = false;
+	return id;
+}
+
+void fv_dp_query(struct fv_dp *dp, int ifindex, const char *port, struct fv_attached *ret)
+{
+	struct fv_attached a = { .current = true };
+	struct bpf_link_info info;
+	FV_AUTO_FD int fd = -1;
+	__u32 id = 0;
+
+	a.to_ns = query_tc(dp, ifindex, port, &to_ns, &a);
+	fd = open_link(dp, ifindex, port, &xdp_from_ns, &info);
+	if (fd >= 0) {
+		a.xdp_from_ns = info.prog_id;
+		a.current &= info.prog_id == dp->prog_id[FV_PROG_XDP_FROM_NS];
+	} else {
+		a.from_ns = query_tc(dp, ifindex, port, &from_ns, &a);
+	}
+	if (!bpf_xdp_query_id(ifindex, 0, &id) && id && id != a.xdp_from_ns)
+		a.foreign_xdp = true;
+	*ret = a;
+}
+
+int fv_dp_forget(struct fv_dp *dp, const char *port, struct fv_err *err)
+{
+	int r;
+
+	r = drop_link(dp, port, &from_ns, err);
+	r = r ?: drop_link(dp, port, &to_ns, err);
+	return r ?: drop_link(dp, port, &xdp_from_ns, err);
+}
+
+static int sweep_one(int dir, const char *name, void *arg, struct fv_err *err)
+{
+	struct bpf_link_info info;
+	FV_AUTO_FD int fd = bpf_obj_get(fv_pin_at(dir, name).s);
+
+	(void)arg;
+	if (fd >= 0 && !link_info(fd, &info) && fv_link_ifindex(&info))
+		return 0;
+	if (unlinkat(dir, name, 0) && errno != ENOENT)
+		return fv_err_set(err, -errno, "%s/links/%s: %s", FV_PIN_DIR, name,
+				  strerror(errno));
+	return 0;
+}
+
+int fv_dp_sweep(struct fv_dp *dp, struct fv_err *err)
+{
+	return fv_pins_each(dp->links_dir, sweep_one, NULL, err);
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Maps and programs: loaded, compared with what is pinned, pinned. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dp/priv.h"
+#include "fastveth_tc.skel.h"
+#include "fastveth_xdp.skel.h"
+
+#define MIN_SLOTS 1024
+#define MAX_SUBNETS (4 * FV_NETWORK_ID_MAX)
+
+/* The last warning of libbpf: the one that tells why a load failed. */
+static char libbpf_says[512];
+
+static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	size_t n;
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(libbpf_says, sizeof(libbpf_says), fmt, ap);
+	n = strcspn(libbpf_says, "\n");
+	libbpf_says[n] = '\0';
+	return 0;
+}
+
+static void dp_init(struct fv_dp *dp)
+{
+	memset(dp, 0, sizeof(*dp));
+	dp->dir = dp->maps_dir = dp->progs_dir = dp->links_dir = -1;
+	memset(dp->prog, -1, sizeof(dp->prog));
+	fv_maps_init(&dp->maps);
+	fv_maps_init(&dp->old);
+}
+
+void fv_dp_close(struct fv_dp **dp_)
+{
+	struct fv_dp *dp = *dp_;
+
+	if (!dp)
+		return;
+	fv_maps_fini(&dp->maps);
+	fv_maps_fini(&dp->old);
+	for (int i = 0; i < FV_PROG_COUNT; i++)
+		if (dp->prog[i] >= 0)
+			close(dp->prog[i]);
+	fv_cleanup_fd(&dp->maps_dir);
+	fv_cleanup_fd(&dp->progs_dir);
+	fv_cleanup_fd(&dp->links_dir);
+	fv_cleanup_fd(&dp->dir);
+	free(dp);
+	*dp_ = NULL;
+}
+
+static int open_dirs(struct fv_dp *dp, bool create, struct fv_err *err, bool *ret_mounted)
+{
+	FV_AUTO_FD int abi = -1;
+	char name[16];
+	int r;
+
+	r = fv_pins_open(create, err, &dp->dir, ret_mounted);
+	if (r)
+		return r;
+	r = fv_pins_subdir(dp->dir, "links", create, err, &dp->links_dir);
+	if (r)
+		return r;
+	snprintf(name, sizeof(name), "v%d", FV_ABI);
+	r = fv_pins_subdir(dp->dir, name, create, err, &abi);
+	if (r)
+		return r;
+	r = fv_pins_subdir(abi, "maps", create, err, &dp->maps_dir);
+	return r ?: fv_pins_subdir(abi, "progs", create, err, &dp->progs_dir);
+}
+
+static int open_progs(struct fv_dp *dp, struct fv_err *err)
+{
+	for (int i = 0; i < FV_PROG_COUNT; i++) {
+		struct bpf_prog_info info;
+		int fd, r;
+
+		fd = bpf_obj_get(fv_pin_at(dp->progs_dir, fv_prog_name(i)).s);
+		if (fd == -ENOENT)
+			continue;
+		if (fd < 0)
+			return fv_err_set(err, fd, "%s: opening the pin of %s: %s", FV_PIN_DIR,
+					  fv_prog_name(i), strerror(-fd));
+		dp->prog[i] = fd;
+		r = fv_prog_info(fd, &info);
+		if (r || strcmp(info.name, fv_prog_name(i)))
+			return fv_err_set(
+				err, r ?: -EINVAL,
+				"%s: the pin of %s is something else, not made by fastveth; look "
+				"at it and remove it",
+				FV_PIN_DIR, fv_prog_name(i));
+		dp->prog_id[i] = info.id;
+	}
+	return 0;
+}
+
+int fv_dp_open(struct fv_err *err, struct fv_dp **ret)
+{
+	FV_CLEANUP(fv_dp_close) struct fv_dp *dp = malloc(sizeof(*dp));
+	int r;
+
+	if (!dp)
+		return fv_err_oom(err);
+	libbpf_set_print(keep_warning);
+	dp_init(dp);
+	r = open_dirs(dp, false, err, NULL);
+	r = r ?: fv_maps_open(dp->maps_dir, &dp->maps, err);
+	r = r ?: open_progs(dp, err);
+	if (r)
+		return r;
+	*ret = FV_TAKE_PTR(dp);
+	return 0;
+}
+
+static uint32_t slots_for(size_t n_endpoints)
+{
+	uint32_t slots = MIN_SLOTS;
+
+	while (slots < 2 * n_endpoints)
+		slots *= 2;
+	return slots;
+}
+
+/* New maps get their sizes, existing ones are handed to the object. */
+static int give_maps(struct bpf_object *obj, const struct fv_maps *maps, uint32_t slots,
+		     struct fv_err *err)
+{
+	const __u32 entries[FV_MAP_COUNT] = {
+		[FV_MAP_PORTS] = 2 * slots,	[FV_MAP_PORTS_X] = slots,
+		[FV_MAP_ENDPOINTS] = 4 * slots, [FV_MAP_ENDPOINTS_X] = 2 * slots,
+		[FV_MAP_SUBNETS] = MAX_SUBNETS, [FV_MAP_COUNTERS] = slots,
+		[FV_MAP_REASONS] = slots,	[FV_MAP_CARRIED] = slots,
+		[FV_MAP_LIVE] = slots,
+	};
+
+	for (int i = 0; i < FV_MAP_COUNT; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(obj, fv_map_names[i]);
+		int r;
+
+		if (!map)
+			return fv_err_set(err, -ENOENT, "no map %s in the BPF object",
+					  fv_map_names[i]);
+		if (maps->fd[i] >= 0)
+			r = bpf_map__reuse_fd(map, maps->fd[i]);
+		else
+			r = bpf_map__set_max_entries(map, entries[i]);
+		if (r)
+			return fv_err_set(err, r, "map %s: %s", fv_map_names[i], strerror(-r));
+	}
+	return 0;
+}
+
+/* After a load: keep descriptors of the maps that the object made. */
+static int take_maps(struct bpf_object *obj, struct fv_maps *maps, struct fv_err *err)
+{
+	for (int i = 0; i < FV_MAP_COUNT; i++) {
+		if (maps->fd[i] >= 0)
+			continue;
+		maps->fd[i] = dup(bpf_map__fd(bpf_object__find_map_by_name(obj, fv_map_names[i])));
+		if (maps->fd[i] < 0)
+			return fv_err_set(err, -errno, "map %s: %s", fv_map_names[i],
+					  strerror(errno));
+	}
+	return maps->ports ? 0 : fv_maps_map(maps, err);
+}
+
+/* After a load: a program equal to the pinned one is dropped in favour of that. */
+static int take_prog(struct fv_dp *dp, struct bpf_object *obj, enum fv_prog which,
+		     struct fv_err *err)
+{
+	struct bpf_prog_info fresh, pinned;
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, fv_prog_name(which));
+	int fd, r;
+
+	if (!prog)
+		return fv_err_set(err, -ENOENT, "no program %s in the BPF object",
+				  fv_prog_name(which));
+	r = fv_prog_info(bpf_program__fd(prog), &fresh);
+	if (!r && dp->prog[which] >= 0)
+		r = fv_prog_info(dp->prog[which], &pinned);
+	if (r)
+		return fv_err_set(err, r, "program %s: %s", fv_prog_name(which), strerror(-r));
+	if (dp->prog[which] >= 0 && !dp->new_maps && !memcmp(fresh.tag, pinned.tag, BPF_TAG_SIZE))
+		return 0;
+	fd = dup(bpf_program__fd(prog));
+	if (fd < 0)
+		return fv_err_set(err, -errno, "program %s: %s", fv_prog_name(which),
+				  strerror(errno));
+	if (dp->prog[which] >= 0)
+		close(dp->prog[which]);
+	dp->prog[which] = fd;
+	dp->prog_id[which] = fresh.id;
+	dp->new_prog[which] = true;
+	return 0;
+}
+
+static int load_failed(const char *what, int r, struct fv_err *err)
+{
+	return fv_err_set(err, r, "loading the %s programs failed: %s%s%s", what, strerror(-r),
+			  *libbpf_says ? ": " : "", libbpf_says);
+}
+
+static void drop_tc(struct fastveth_tc **skel)
+{
+	fastveth_tc__destroy(*skel);
+}
+
+static void drop_xdp(struct fastveth_xdp **skel)
+{
+	fastveth_xdp__destroy(*skel);
+}
+
+static int load_tc(struct fv_dp *dp, uint32_t slots, struct fv_err *err)
+{
+	FV_CLEANUP(drop_tc) struct fastveth_tc *skel = fastveth_tc__open();
+	int r;
+
+	if (!skel)
+		return load_failed("TC", -errno, err);
+	skel->rodata->fv_port_mask = 2 * slots - 1;
+	skel->rodata->fv_endpoint_mask = 4 * slots - 1;
+	r = give_maps(skel->obj, &dp->maps, slots, err);
+	if (r)
+		return r;
+	r = fastveth_tc__load(skel);
+	if (r)
+		return load_failed("TC", r, err);
+	r = take_maps(skel->obj, &dp->maps, err);
+	r = r ?: take_prog(dp, skel->obj, FV_PROG_FROM_NS, err);
+	return r ?: take_prog(dp, skel->obj, FV_PROG_TO_NS, err);
+}
+
+static int load_xdp(struct fv_dp *dp, bool frags, struct fv_err *err)
+{
+	FV_CLEANUP(drop_xdp) struct fastveth_xdp *skel = fastveth_xdp__open();
+	int r;
+
+	if (!skel)
+		return load_failed("XDP", -errno, err);
+	skel->rodata->fv_port_mask = dp->maps.n_ports - 1;
+	skel->rodata->fv_endpoint_mask = dp->maps.n_endpoints - 1;
+	skel->rodata->fv_xdp_frags = frags;
+	if (frags)
+		bpf_program__set_flags(skel->progs.fv_xdp_from_ns,
+				       1U << 5 /* BPF_F_XDP_HAS_FRAGS */);
+	r = give_maps(skel->obj, &dp->maps, dp->maps.slots, err);
+	if (r)
+		return r;
+	r = fastveth_xdp__load(skel);
+	if (r)
+		return load_failed("XDP", r, err);
+	return take_prog(dp, skel->obj, FV_PROG_XDP_FROM_NS, err);
+}
+
+int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with_xdp,
+	       struct fv_err *err, struct fv_dp **ret, bool *ret_mounted)
+{
+	FV_CLEANUP(fv_dp_close) struct fv_dp *dp = malloc(sizeof(*dp));
+	uint32_t slots = slots_for(n_endpoints);
+	int r;
+
+	if (!dp)
+		return fv_err_oom(err);
+	libbpf_set_print(keep_warning);
+	dp_init(dp);
+	r = open_dirs(dp, true, err, ret_mounted);
+	r = r ?: open_progs(dp, err);
+	if (r)
+		return r;
+	r = fv_maps_open(dp->maps_dir, &dp->maps, err);
+	if (r && r != -ENOENT)
+		return r;
+	if (!r && dp->maps.slots < n_endpoints) {
+		dp->old = dp->maps;
+		fv_maps_init(&dp->maps);
+		r = -ENOENT;
+	}
+	dp->new_maps = r == -ENOENT;
+	if (!dp->new_maps)
+		slots = dp->maps.slots;
+	r = load_tc(dp, slots, err);
+	/* A pinned XDP program must go on with the same maps. */
+	if (!r && (with_xdp || (dp->new_maps && dp->prog[FV_PROG_XDP_FROM_NS] >= 0)))
+		r = load_xdp(dp, features->xdp_frags, err);
+	if (r)
+		return r;
+	*ret = FV_TAKE_PTR(dp);
+	return 0;
+}
+
+bool fv_dp_changed(const struct fv_dp *dp)
+{
+	bool changed = dp->new_maps;
+
+	for (int i = 0; i < FV_PROG_COUNT; i++)
+		changed |= dp->new_prog[i];
+	return changed;
+}
+
+int fv_dp_commit(struct fv_dp *dp, struct fv_err *err)
+{
+	int r;
+
+	if (dp->old.ports) {
+		r = fv_stats_carry(dp, err);
+		if (r)
+			return r;
+	}
+	for (int i = 0; dp->new_maps && i < FV_MAP_COUNT; i++) {
+		r = fv_pin_replace(dp->maps.fd[i], dp->maps_dir, fv_map_names[i], err);
+		if (r)
+			return r;
+	}
+	dp->new_maps = false;
+	for (int i = 0; i < FV_PROG_COUNT; i++) {
+		if (!dp->new_prog[i])
+			continue;
+		r = fv_pin_replace(dp->prog[i], dp->progs_dir, fv_prog_name(i), err);
+		if (r)
+			return r;
+		dp->new_prog[i] = false;
+	}
+	fv_maps_fini(&dp->old);
+	return 0;
+}

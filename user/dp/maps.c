@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Sets of maps: opened from pins, checked, mapped into memory, pinned. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "dp/priv.h"
+
+const char *const fv_map_names[FV_MAP_COUNT] = {
+	[FV_MAP_PORTS] = "fv_ports",	     [FV_MAP_PORTS_X] = "fv_ports_x",
+	[FV_MAP_ENDPOINTS] = "fv_endpoints", [FV_MAP_ENDPOINTS_X] = "fv_endpoints_x",
+	[FV_MAP_SUBNETS] = "fv_subnets",     [FV_MAP_COUNTERS] = "fv_counters",
+	[FV_MAP_REASONS] = "fv_reasons",     [FV_MAP_CARRIED] = "fv_carried",
+	[FV_MAP_LIVE] = "fv_live",
+};
+
+/* What a pin must be to be taken for ours. */
+static const struct {
+	__u32 type, key_size, value_size;
+} expected[FV_MAP_COUNT] = {
+	[FV_MAP_PORTS] = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct fv_port) },
+	[FV_MAP_PORTS_X] = { BPF_MAP_TYPE_HASH, 4, sizeof(struct fv_port) },
+	[FV_MAP_ENDPOINTS] = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct fv_endpoint) },
+	[FV_MAP_ENDPOINTS_X] = { BPF_MAP_TYPE_HASH, sizeof(struct fv_endpoint_key),
+				 sizeof(struct fv_endpoint) },
+	[FV_MAP_SUBNETS] = { BPF_MAP_TYPE_LPM_TRIE, sizeof(struct fv_subnet_key), 4 },
+	[FV_MAP_COUNTERS] = { BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct fv_counters) },
+	[FV_MAP_REASONS] = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct fv_reasons) },
+	[FV_MAP_CARRIED] = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct fv_carried) },
+	[FV_MAP_LIVE] = { BPF_MAP_TYPE_DEVMAP, 4, 4 },
+};
+
+int fv_map_info(int fd, struct bpf_map_info *ret)
+{
+	__u32 len = sizeof(*ret);
+
+	memset(ret, 0, sizeof(*ret));
+	return bpf_obj_get_info_by_fd(fd, ret, &len);
+}
+
+int fv_prog_info(int fd, struct bpf_prog_info *ret)
+{
+	__u32 len = sizeof(*ret);
+
+	memset(ret, 0, sizeof(*ret));
+	return bpf_obj_get_info_by_fd(fd, ret, &len);
+}
+
+void fv_maps_init(struct fv_maps *maps)
+{
+	memset(maps, 0, sizeof(*maps));
+	memset(maps->fd, -1, sizeof(maps->fd));
+}
+
+void fv_maps_fini(struct fv_maps *maps)
+{
+	if (maps->ports)
+		munmap(maps->ports, maps->n_ports * sizeof(*maps->ports));
+	if (maps->endpoints)
+		munmap(maps->endpoints, maps->n_endpoints * sizeof(*maps->endpoints));
+	for (int i = 0; i < FV_MAP_COUNT; i++)
+		if (maps->fd[i] >= 0)
+			close(maps->fd[i]);
+	fv_maps_init(maps);
+}
+
+static int map_array(int fd, __u32 entries, size_t size, struct fv_err *err, void **ret)
+{
+	void *p = mmap(NULL, entries * size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		return fv_err_set(err, -errno, "mapping a BPF map into memory: %s",
+				  strerror(errno));
+	*ret = p;
+	return 0;
+}
+
+int fv_maps_map(struct fv_maps *maps, struct fv_err *err)
+{
+	struct bpf_map_info info[FV_MAP_COUNT];
+	void *p = NULL;
+	int r;
+
+	for (int i = 0; i < FV_MAP_COUNT; i++) {
+		r = fv_map_info(maps->fd[i], &info[i]);
+		if (r)
+			return fv_err_set(err, r, "map %s: %s", fv_map_names[i], strerror(-r));
+		if (info[i].type != expected[i].type || info[i].key_size != expected[i].key_size ||
+		    info[i].value_size != expected[i].value_size ||
+		    strcmp(info[i].name, fv_map_names[i]))
+			return fv_err_set(
+				err, -EINVAL,
+				"%s: the pin of %s is another kind of map, not made by fastveth; "
+				"look at it and remove it",
+				FV_PIN_DIR, fv_map_names[i]);
+	}
+	maps->slots = info[FV_MAP_COUNTERS].max_entries;
+	/* A set whose pinning was interrupted can be of two sizes. */
+	if (info[FV_MAP_REASONS].max_entries != maps->slots ||
+	    info[FV_MAP_CARRIED].max_entries != maps->slots ||
+	    info[FV_MAP_LIVE].max_entries != maps->slots ||
+	    info[FV_MAP_PORTS].max_entries != 2 * maps->slots ||
+	    info[FV_MAP_ENDPOINTS].max_entries != 4 * maps->slots)
+		return -ESTALE;
+	r = map_array(maps->fd[FV_MAP_PORTS], info[FV_MAP_PORTS].max_entries,
+		      sizeof(struct fv_port), err, &p);
+	if (r)
+		return r;
+	maps->ports = p;
+	maps->n_ports = info[FV_MAP_PORTS].max_entries;
+	r = map_array(maps->fd[FV_MAP_ENDPOINTS], info[FV_MAP_ENDPOINTS].max_entries,
+		      sizeof(struct fv_endpoint), err, &p);
+	if (r)
+		return r;
+	maps->endpoints = p;
+	maps->n_endpoints = info[FV_MAP_ENDPOINTS].max_entries;
+	return 0;
+}
+
+int fv_maps_open(int dir, struct fv_maps *maps, struct fv_err *err)
+{
+	int r;
+
+	fv_maps_init(maps);
+	for (int i = 0; i < FV_MAP_COUNT; i++) {
+		int fd = bpf_obj_get(fv_pin_at(dir, fv_map_names[i]).s);
+
+		if (fd == -ENOENT) {
+			fv_maps_fini(maps);
+			return -ENOENT;
+		}
+		if (fd < 0) {
+			fv_maps_fini(maps);
+			return fv_err_set(err, fd, "%s: opening the pin of %s: %s", FV_PIN_DIR,
+					  fv_map_names[i], strerror(-fd));
+		}
+		maps->fd[i] = fd;
+	}
+	r = fv_maps_map(maps, err);
+	if (r)
+		fv_maps_fini(maps);
+	return r == -ESTALE ? -ENOENT : r;
+}
+
+/* Pin under a temporary name and rename: whoever opens it finds the old one or the new one. */
+int fv_pin_replace(int fd, int dir, const char *name, struct fv_err *err)
+{
+	char tmp[64];
+	int r;
+
+	snprintf(tmp, sizeof(tmp), "%s:new", name);
+	if (unlinkat(dir, tmp, 0) && errno != ENOENT)
+		return fv_err_set(err, -errno, "%s: %s: %s", FV_PIN_DIR, tmp, strerror(errno));
+	r = bpf_obj_pin(fd, fv_pin_at(dir, tmp).s);
+	if (r)
+		return fv_err_set(err, r, "%s: pinning %s: %s", FV_PIN_DIR, name, strerror(-r));
+	if (renameat(dir, tmp, dir, name))
+		return fv_err_set(err, -errno, "%s: pinning %s: %s", FV_PIN_DIR, name,
+				  strerror(errno));
+	return 0;
+}
+
+const struct fv_port *fv_port_of(const struct fv_maps *maps, uint32_t ifindex, struct fv_port *buf)
+{
+	const struct fv_port *port = &maps->ports[ifindex & (maps->n_ports - 1)];
+
+	if (port->ifindex == ifindex)
+		return port;
+	if (bpf_map_lookup_elem(maps->fd[FV_MAP_PORTS_X], &ifindex, buf))
+		return NULL;
+	return buf;
+}
