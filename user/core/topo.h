@@ -16,7 +16,8 @@
 #include "core/err.h"
 #include "core/ip.h"
 
-#define FV_NAME_MAX 128		/* bytes of a network's or endpoint's name, NUL not counted */
+/* Bytes of a network's or endpoint's name: two of them must fit a device's ifalias (255). */
+#define FV_NAME_MAX 120
 #define FV_IFNAME_SIZE 16	/* IFNAMSIZ */
 
 enum fv_hook {
@@ -26,7 +27,7 @@ enum fv_hook {
 
 /* What a host port leads to: "[HOST_IP:]HOST_PORT[-LAST]:PORT[-LAST][/tcp|udp]". */
 struct fv_publish {
-	struct fv_ip host_ip;	/* family 0: every local address */
+	struct fv_ip host_ip;	/* family 0: every local address; 0.0.0.0, ::: every one of that family */
 	uint16_t host_port;	/* host order, first of count */
 	uint16_t port;		/* host order, first of count */
 	uint16_t count;		/* 1 or more */
@@ -55,8 +56,7 @@ struct fv_ep {
 	/* known once it exists: identity of the namespace, as stat(2) tells; 0: unknown */
 	dev_t ns_dev;
 	ino_t ns_ino;
-	/* where it was written, for messages; 0: not from a file */
-	unsigned int line, column;
+	unsigned int line, column;	/* in the network's file; 0: not from there */
 };
 
 struct fv_net {
@@ -69,6 +69,8 @@ struct fv_net {
 	bool internal;
 	struct fv_ep *eps;
 	size_t n_eps;
+	/* where it was written, for messages; NULL, 0: not from a file */
+	char *file;
 	unsigned int line, column;
 };
 
@@ -82,7 +84,10 @@ void fv_net_fini(struct fv_net *net);
 void fv_ep_fini(struct fv_ep *ep);
 int fv_net_copy(const struct fv_net *net, struct fv_err *err, struct fv_net *ret);
 
-/* Append an empty element and return it (zeroed); NULL when out of memory. Moves the array. */
+/*
+ * Append an empty element and return it (zeroed); NULL when out of memory. Moves the array.
+ * The arrays come from these functions alone: they have room for a power of two.
+ */
 struct fv_net *fv_topo_append(struct fv_topo *topo);
 struct fv_ep *fv_net_append(struct fv_net *net);
 /* Remove by position; the order of the rest stays. */
@@ -95,25 +100,51 @@ struct fv_ep *fv_topo_ep(const struct fv_topo *topo, const char *name, struct fv
 struct fv_ep *fv_net_ep(const struct fv_net *net, const char *name);
 
 /*
+ * fv_topo_index_init - endpoints of all networks by name, for those who look up many: fv_topo_ep
+ * and fv_net_ep search linearly. Valid until an element is appended to or removed from topo.
+ */
+struct fv_ep_ref {
+	struct fv_net *net;
+	struct fv_ep *ep;
+};
+struct fv_topo_index {
+	struct fv_ep_ref *refs;	/* sorted by name, equal ones by position */
+	size_t n;
+};
+int fv_topo_index_init(const struct fv_topo *topo, struct fv_err *err, struct fv_topo_index *ret);
+void fv_topo_index_fini(struct fv_topo_index *index);
+/* ret_net may be NULL. */
+struct fv_ep *fv_topo_index_ep(const struct fv_topo_index *index, const char *name,
+			       struct fv_net **ret_net);
+
+/*
+ * fv_topo_err - fv_err_set with "FILE:LINE:COLUMN: " of the endpoint (or, where ep is NULL, of
+ * the network) before the message, if it has one.
+ */
+int fv_topo_err(const struct fv_net *net, const struct fv_ep *ep, struct fv_err *err, int code,
+		const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/*
  * fv_name_check - [A-Za-z0-9][A-Za-z0-9_.-]*, at most FV_NAME_MAX.
  * @what: "network", "endpoint": for the message. Returns 0 or -EINVAL.
  */
 int fv_name_check(const char *what, const char *name, struct fv_err *err);
-/* 1-15 bytes, no '/', ':' or white space, not "." or "..", not "lo", "all", "default". */
+/* 1-15 printable ASCII characters but '/', ':', '%'; not ".", "..", "lo", "all", "default". */
 int fv_ifname_check(const char *name, struct fv_err *err);
-/* Parse "pid:N", "netns:NAME", "path:P" into ep->target and ep->target_arg. */
+/* Parse "pid:N", "netns:NAME", "path:P" (absolute) into ep->target and ep->target_arg. */
 int fv_target_parse(const char *s, struct fv_ep *ep, struct fv_err *err);
 int fv_publish_parse(const char *s, struct fv_err *err, struct fv_publish *ret);
-/* Writes "0.0.0.0:8080:80/tcp" style text that fv_publish_parse reads back. */
+/* Writes "[HOST_IP:]8080:80/tcp", which fv_publish_parse reads back. */
 const char *fv_publish_str(const struct fv_publish *p, char buf[128]);
 
 /*
  * fv_topo_check - everything that can be said about a topology alone: names,
- * subnets present, large enough (at least 2 addresses behind the gateway) and not
+ * subnets present, large enough (at least 2 addresses behind the gateway: /30, /126) and not
  * overlapping, no special ranges, addresses inside their subnet, not the gateway's,
  * not twice, MTU 1280 (with IPv6; else 68) to 65535, published ports not twice, shares that
- * lead somewhere, no endpoint name twice, an endpoint named "host" refused.
- * Messages begin with "LINE:COLUMN: " where the object has one.
+ * lead somewhere and have nothing of their own, no endpoint name twice, an endpoint named
+ * "host" refused.
+ * Messages begin with "FILE:LINE:COLUMN: " where the object has one.
  * Returns 0, -EINVAL, -EEXIST (duplicate).
  */
 int fv_topo_check(const struct fv_topo *topo, struct fv_err *err);
