@@ -1,0 +1,3 @@
+int fv_one(void) {
+    return 1;
+}

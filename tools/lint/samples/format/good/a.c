@@ -1,0 +1,4 @@
+int fv_one(void)
+{
+	return 1;
+}

@@ -1,0 +1,1 @@
+	goto undo_all;

@@ -1,0 +1,3 @@
+#ifndef FV_CORE_A_H
+#define FV_CORE_A_H
+#endif

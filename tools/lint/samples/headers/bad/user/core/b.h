@@ -1,0 +1,3 @@
+struct fv_b {
+	int b;
+};

@@ -1,0 +1,5 @@
+#ifndef FV_CORE_A_H
+#define FV_CORE_A_H
+#include <stdint.h>
+uint32_t fv_a(void);
+#endif

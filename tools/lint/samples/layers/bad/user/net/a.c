@@ -1,0 +1,1 @@
+#include "dp/dp.h"

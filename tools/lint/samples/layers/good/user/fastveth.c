@@ -1,0 +1,2 @@
+#include "dp/dp.h"
+#include "net/rtnl.h"

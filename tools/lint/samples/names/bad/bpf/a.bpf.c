@@ -1,0 +1,1 @@
+} fv_a_map_with_a_long_name SEC(".maps");

@@ -1,0 +1,2 @@
+SEC("tc")
+int from_ns(struct __sk_buff *ctx)

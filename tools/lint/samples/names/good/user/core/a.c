@@ -1,0 +1,9 @@
+static int helper(void)
+{
+	return 0;
+}
+
+int fv_a(void)
+{
+	return helper();
+}

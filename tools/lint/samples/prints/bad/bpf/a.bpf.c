@@ -1,0 +1,1 @@
+	bpf_printk("x");

@@ -1,0 +1,2 @@
+	snprintf(buf, sizeof(buf), "x");
+	fprintf(file, "x");

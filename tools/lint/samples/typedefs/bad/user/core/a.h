@@ -1,0 +1,1 @@
+typedef struct fv_a fv_a_t;

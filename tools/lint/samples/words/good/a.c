@@ -1,0 +1,1 @@
+/* mktemp makes /tmp/fv.XXXXXX; a todo list is data here. */
