@@ -3,6 +3,7 @@
 # GNU make. `make help` lists what it does. Everything it makes is under build/.
 
 VERSION ?= $(shell git describe --tags --dirty 2>/dev/null || echo 0.1.0)
+VERSION := $(VERSION)
 PREFIX ?= /usr/local
 DESTDIR ?=
 DEPS ?= build test bench
