@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "core/cleanup.h"
-#include "core/topo.h"
+#include "core/priv.h"
+
+#define DISTANCE_MAX 16
 
 static bool is_alnum(char c)
 {
@@ -223,4 +225,30 @@ const char *fv_publish_str(const struct fv_publish *p, char buf[128])
 		 v6 ? "]" : "", p->host_ip.family ? ":" : "", p->host_port, host_last, p->port,
 		 last, p->proto == IPPROTO_UDP ? "udp" : "tcp");
 	return buf;
+}
+
+size_t fv_word_distance(const char *a, const char *b)
+{
+	size_t n = strlen(b), row[DISTANCE_MAX + 1], diagonal, above;
+
+	if (strlen(a) > DISTANCE_MAX || n > DISTANCE_MAX)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i]; i++) {
+		diagonal = row[0];
+		row[0] = i + 1;
+		for (size_t j = 0; j < n; j++) {
+			size_t least = diagonal + (a[i] != b[j]);
+
+			above = row[j + 1];
+			if (above + 1 < least)
+				least = above + 1;
+			if (row[j] + 1 < least)
+				least = row[j] + 1;
+			diagonal = above;
+			row[j + 1] = least;
+		}
+	}
+	return row[n];
 }

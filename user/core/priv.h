@@ -3,11 +3,24 @@
 #ifndef FV_CORE_PRIV_H
 #define FV_CORE_PRIV_H
 
+#include <stddef.h>
+
 #include "core/err.h"
 #include "core/topo.h"
 
-/* The part of fv_topo_check that compares objects with each other. */
+/* No name of a network or endpoint twice: -EEXIST. */
+int fv_topo_check_names(const struct fv_topo *topo, const struct fv_topo_index *index,
+			struct fv_err *err);
+/* The whole part of fv_topo_check that compares objects with each other. */
 int fv_topo_check_unique(const struct fv_topo *topo, const struct fv_topo_index *index,
 			 struct fv_err *err);
+
+/* Edits (letters put in, taken away, replaced) between two words; SIZE_MAX for long ones. */
+size_t fv_word_distance(const char *a, const char *b);
+
+/* From libyaml's document (which has a root) to what fv_yaml_load returns. */
+struct yaml_document_s;
+int fv_yaml_walk(const char *path, struct yaml_document_s *doc, struct fv_err *err,
+		 struct fv_topo *topo);
 
 #endif /* FV_CORE_PRIV_H */

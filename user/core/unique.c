@@ -287,15 +287,21 @@ static int check_ports(const struct fv_topo_index *index, struct fv_err *err)
 	return 0;
 }
 
-int fv_topo_check_unique(const struct fv_topo *topo, const struct fv_topo_index *index,
-			 struct fv_err *err)
+int fv_topo_check_names(const struct fv_topo *topo, const struct fv_topo_index *index,
+			struct fv_err *err)
 {
 	int r = check_net_names(topo, err);
 
+	return r ? r : check_ep_names(index, err);
+}
+
+int fv_topo_check_unique(const struct fv_topo *topo, const struct fv_topo_index *index,
+			 struct fv_err *err)
+{
+	int r = fv_topo_check_names(topo, index, err);
+
 	if (!r)
 		r = check_overlap(topo, err);
-	if (!r)
-		r = check_ep_names(index, err);
 	if (!r)
 		r = check_addresses_once(index, err);
 	return r ? r : check_ports(index, err);
