@@ -131,6 +131,16 @@ X
 run_one sees_a_leaked_netns "1 passed, 1 failed, 0 skipped" "> leaked"
 ip netns del leaked
 
+if [ -e "$FV_ROOT/build/bpf/fastveth_tc.bpf.o" ]; then
+	script sees_a_leaked_program <<X
+bpftool prog load $FV_ROOT/build/bpf/fastveth_tc.bpf.o /sys/fs/bpf/leaked type tc && echo "ok loaded"
+X
+	FV_BPF_WAIT=1 run_one sees_a_leaked_program "1 passed, 1 failed, 0 skipped" "sched_cls fv_from_ns"
+	rm /sys/fs/bpf/leaked
+else
+	skip sees_a_leaked_program "the programs are not built"
+fi
+
 script isolates <<'X'
 fv_isolate "$@"
 ip link add mine type veth
