@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "core/err.h"
+#include "core/state.h"
 #include "core/topo.h"
 
 /* No name of a network or endpoint twice: -EEXIST. */
@@ -22,5 +23,13 @@ size_t fv_word_distance(const char *a, const char *b);
 struct yaml_document_s;
 int fv_yaml_walk(const char *path, struct yaml_document_s *doc, struct fv_err *err,
 		 struct fv_topo *topo);
+
+/* What a state says as JSON; the file adds whose it is. -EINVAL says what is wrong. */
+struct json_t;
+int fv_state_pack(const struct fv_state *state, struct fv_err *err, struct json_t **ret);
+int fv_state_unpack(struct json_t *root, struct fv_err *err, struct fv_state *ret);
+
+/* For messages. */
+const char *fv_run_dir(void);
 
 #endif /* FV_CORE_PRIV_H */

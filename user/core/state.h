@@ -12,6 +12,16 @@
 
 #define FV_RUN_DIR "/run/fastveth"
 
+/*
+ * fv_run_dir_open - descriptor of FV_RUN_DIR.
+ * @make: make it (0700) if it is not there; else -ENOENT without a message
+ * A symbolic link, and a directory that belongs to somebody else or that others may write
+ * to, is refused with -EPERM.
+ */
+int fv_run_dir_open(bool make, struct fv_err *err, int *ret_fd);
+/* For tests: another directory in place of FV_RUN_DIR. Not copied. */
+void fv_run_dir_set(const char *dir);
+
 /* A value in /proc/sys or /sys that we changed and shall put back. */
 struct fv_saved {
 	char *path;	/* absolute */
@@ -30,15 +40,20 @@ struct fv_state {
 };
 
 /*
- * fv_lock_take - exclusive lock, released when ret_fd is closed or the process ends.
+ * fv_lock_take - exclusive lock, released when ret_fd is closed (by fv_lock_release, best) or
+ * the process ends.
  * @wait: seconds to wait for another run; @what: command line, kept in the lock file for
  *   others' messages.
- * Returns 0, -ETIMEDOUT with who holds it (pid, command), or the errno of the file.
+ * Returns 0, -ETIMEDOUT with who holds it (pid, command), -EINTR where a signal was caught
+ * meanwhile, or the errno of the file.
  */
 int fv_lock_take(unsigned int wait, const char *what, struct fv_err *err, int *ret_fd);
+/* Takes our name out of the file and closes *fd, which becomes -1; -1 is fine. */
+void fv_lock_release(int *fd);
 
 /*
  * fv_state_load - read the state file; an absent one, or one of an earlier boot, is empty.
+ * Where things were written (file, line, column) is not kept.
  * Returns 0; -EXDEV where the file belongs to another network namespace than the
  * caller's; -EINVAL for a file that is damaged (says what to do).
  */
