@@ -26,26 +26,26 @@
 
 /* Why a packet was left to the kernel's own path. Names: fv_slow_name(). */
 enum fv_slow {
-	FV_SLOW_NOT_IP,		/* ARP, LLDP, anything but IPv4 and IPv6 */
-	FV_SLOW_VLAN,		/* carries a VLAN tag */
-	FV_SLOW_MULTICAST,	/* group bit in the destination MAC, or multicast address */
-	FV_SLOW_MALFORMED,	/* short, padded, or lengths that disagree */
-	FV_SLOW_OPTIONS,	/* IPv4 options, IPv6 extension headers */
+	FV_SLOW_NOT_IP,	   /* ARP, LLDP, anything but IPv4 and IPv6 */
+	FV_SLOW_VLAN,	   /* carries a VLAN tag */
+	FV_SLOW_MULTICAST, /* group bit in the destination MAC, or multicast address */
+	FV_SLOW_MALFORMED, /* short, padded, or lengths that disagree */
+	FV_SLOW_OPTIONS,   /* IPv4 options, IPv6 extension headers */
 	FV_SLOW_FRAGMENT,
-	FV_SLOW_TTL,		/* would expire here: the kernel sends the ICMP error */
-	FV_SLOW_MTU,		/* too large for the target: the kernel sends the ICMP error */
-	FV_SLOW_LINK_LOCAL,	/* link-local or unspecified source or destination */
-	FV_SLOW_OUTSIDE,	/* destination is no endpoint: the host, the outside, an unused address */
-	FV_SLOW_NOT_ROUTED,	/* not addressed to the gateway's MAC */
-	FV_SLOW_TARGET,		/* the target's device is going or gone */
+	FV_SLOW_TTL,	    /* would expire here: the kernel sends the ICMP error */
+	FV_SLOW_MTU,	    /* too large for the target: the kernel sends the ICMP error */
+	FV_SLOW_LINK_LOCAL, /* link-local or unspecified source or destination */
+	FV_SLOW_OUTSIDE, /* destination is no endpoint: the host, the outside, an unused address */
+	FV_SLOW_NOT_ROUTED, /* not addressed to the gateway's MAC */
+	FV_SLOW_TARGET,	    /* the target's device is going or gone */
 	FV_SLOW_COUNT
 };
 
 /* Why a packet was dropped: policy of own networks only. Names: fv_drop_name(). */
 enum fv_drop {
-	FV_DROP_SPOOFED_MAC,	/* source MAC is not the endpoint's */
-	FV_DROP_SPOOFED_ADDR,	/* source address is not the endpoint's */
-	FV_DROP_ISOLATION,	/* destination is in another own network */
+	FV_DROP_SPOOFED_MAC,  /* source MAC is not the endpoint's */
+	FV_DROP_SPOOFED_ADDR, /* source address is not the endpoint's */
+	FV_DROP_ISOLATION,    /* destination is in another own network */
 	FV_DROP_COUNT
 };
 
@@ -58,16 +58,16 @@ enum fv_drop {
  * belongs to another port: look into fv_ports_x then.
  */
 struct fv_port {
-	__u32 ifindex;		/* host-side device; 0: free */
-	__u32 network;		/* network id, 1..FV_NETWORK_ID_MAX */
-	__u32 slot;		/* index into fv_counters, fv_reasons and fv_live */
-	__u32 flags;		/* FV_PORT_* */
-	__be32 addr4;		/* the endpoint's address; 0: none */
-	__u32 base4;		/* index in fv_endpoints = (base4 + address) & (size - 1), */
-	__be32 addr6[4];	/* all zero: none */
-	__u32 base6;		/* with an IPv4 address or the low 32 bits of an IPv6 one, host order */
-	__u8 mac[6];		/* namespace end */
-	__u8 port_mac[6];	/* host end: the gateway's MAC as the namespace sees it */
+	__u32 ifindex;	  /* host-side device; 0: free */
+	__u32 network;	  /* network id, 1..FV_NETWORK_ID_MAX */
+	__u32 slot;	  /* index into fv_counters, fv_reasons and fv_live */
+	__u32 flags;	  /* FV_PORT_* */
+	__be32 addr4;	  /* the endpoint's address; 0: none */
+	__u32 base4;	  /* index in fv_endpoints = (base4 + address) & (size - 1), */
+	__be32 addr6[4];  /* all zero: none */
+	__u32 base6;	  /* with an IPv4 address or the low 32 bits of an IPv6 one, host order */
+	__u8 mac[6];	  /* namespace end */
+	__u8 port_mac[6]; /* host end: the gateway's MAC as the namespace sees it */
 };
 
 /* Some endpoint of the network had no room in fv_endpoints and is in fv_endpoints_x. */
@@ -81,12 +81,12 @@ struct fv_port {
  */
 struct fv_endpoint {
 	__be32 addr[4];
-	__u32 network;		/* 0: free */
-	__u32 ifindex;		/* port to redirect to */
+	__u32 network; /* 0: free */
+	__u32 ifindex; /* port to redirect to */
 	__u32 slot;
-	__u32 mtu;		/* of the port, bytes of layer 3 */
-	__u8 mac[6];		/* becomes the destination MAC */
-	__u8 port_mac[6];	/* becomes the source MAC */
+	__u32 mtu;	  /* of the port, bytes of layer 3 */
+	__u8 mac[6];	  /* becomes the destination MAC */
+	__u8 port_mac[6]; /* becomes the source MAC */
 	__u32 pad;
 };
 
@@ -98,8 +98,8 @@ struct fv_endpoint_key {
 
 /* Key of LPM trie fv_subnets; value: network id, 0 for a gateway's own address. */
 struct fv_subnet_key {
-	__u32 prefixlen;	/* bits of addr; an IPv4 prefix adds 96 */
-	__be32 addr[4];		/* IPv4 as ::ffff:a.b.c.d */
+	__u32 prefixlen; /* bits of addr; an IPv4 prefix adds 96 */
+	__be32 addr[4];	 /* IPv4 as ::ffff:a.b.c.d */
 };
 
 /*
@@ -110,11 +110,11 @@ struct fv_subnet_key {
 struct fv_counters {
 	__u64 rx_shortcut_packets;
 	__u64 rx_shortcut_bytes;
-	__u64 rx_other_packets;	/* by the slow path */
+	__u64 rx_other_packets; /* by the slow path */
 	__u64 rx_other_bytes;
 	__u64 tx_shortcut_packets;
 	__u64 tx_shortcut_bytes;
-	__u64 tx_other_packets;	/* slow path and dropped: fv_reasons tells them apart */
+	__u64 tx_other_packets; /* slow path and dropped: fv_reasons tells them apart */
 	__u64 tx_other_bytes;
 };
 

@@ -55,12 +55,14 @@ int fv_dp_open(struct fv_err *err, struct fv_dp **ret);
  * that are large enough stay, with their counters; smaller ones are replaced. Pinned
  * programs that are already this build's stay. What is new is pinned by fv_dp_commit, after
  * fv_dp_fill and after fv_dp_attach on every port, and the counters of replaced maps are
- * carried over there: a run that is killed before leaves the old pins.
+ * carried over there: a run that is killed before leaves the old pins. Nothing on
+ * the host changes before fv_dp_prepare, which makes the pin directories.
  * @with_xdp: the XDP program too
- * @ret_mounted: set to true if /sys/fs/bpf had to be mounted
  */
 int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with_xdp,
-	       struct fv_err *err, struct fv_dp **ret, bool *ret_mounted);
+	       struct fv_err *err, struct fv_dp **ret);
+/* @ret_mounted: set to true if /sys/fs/bpf had to be mounted */
+int fv_dp_prepare(struct fv_dp *dp, struct fv_err *err, bool *ret_mounted);
 int fv_dp_commit(struct fv_dp *dp, struct fv_err *err);
 void fv_dp_close(struct fv_dp **dp);
 /* true where a load of so many endpoints would replace maps or programs (as opened by fv_dp_load). */

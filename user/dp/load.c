@@ -55,24 +55,31 @@ void fv_dp_close(struct fv_dp **dp_)
 	*dp_ = NULL;
 }
 
+/* Those that are open already stay. -ENOENT without a message where one is missing. */
 static int open_dirs(struct fv_dp *dp, bool create, struct fv_err *err, bool *ret_mounted)
 {
 	FV_AUTO_FD int abi = -1;
 	char name[16];
-	int r;
+	int r = 0;
 
-	r = fv_pins_open(create, err, &dp->dir, ret_mounted);
-	if (r)
-		return r;
-	r = fv_pins_subdir(dp->dir, "links", create, err, &dp->links_dir);
+	if (dp->dir < 0)
+		r = fv_pins_open(create, err, &dp->dir, ret_mounted);
+	if (!r && dp->links_dir < 0)
+		r = fv_pins_subdir(dp->dir, "links", create, err, &dp->links_dir);
 	if (r)
 		return r;
 	snprintf(name, sizeof(name), "v%d", FV_ABI);
 	r = fv_pins_subdir(dp->dir, name, create, err, &abi);
-	if (r)
-		return r;
-	r = fv_pins_subdir(abi, "maps", create, err, &dp->maps_dir);
-	return r ?: fv_pins_subdir(abi, "progs", create, err, &dp->progs_dir);
+	if (!r && dp->maps_dir < 0)
+		r = fv_pins_subdir(abi, "maps", create, err, &dp->maps_dir);
+	if (!r && dp->progs_dir < 0)
+		r = fv_pins_subdir(abi, "progs", create, err, &dp->progs_dir);
+	return r;
+}
+
+int fv_dp_prepare(struct fv_dp *dp, struct fv_err *err, bool *ret_mounted)
+{
+	return open_dirs(dp, true, err, ret_mounted);
 }
 
 static int open_progs(struct fv_dp *dp, struct fv_err *err)
@@ -259,7 +266,7 @@ static int load_xdp(struct fv_dp *dp, bool frags, struct fv_err *err)
 }
 
 int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with_xdp,
-	       struct fv_err *err, struct fv_dp **ret, bool *ret_mounted)
+	       struct fv_err *err, struct fv_dp **ret)
 {
 	FV_CLEANUP(fv_dp_close) struct fv_dp *dp = malloc(sizeof(*dp));
 	uint32_t slots = slots_for(n_endpoints);
@@ -269,11 +276,9 @@ int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with
 		return fv_err_oom(err);
 	libbpf_set_print(keep_warning);
 	dp_init(dp);
-	r = open_dirs(dp, true, err, ret_mounted);
+	r = open_dirs(dp, false, err, NULL);
 	r = r ?: open_progs(dp, err);
-	if (r)
-		return r;
-	r = fv_maps_open(dp->maps_dir, &dp->maps, err);
+	r = r ?: fv_maps_open(dp->maps_dir, &dp->maps, err);
 	if (r && r != -ENOENT)
 		return r;
 	if (!r && dp->maps.slots < n_endpoints) {

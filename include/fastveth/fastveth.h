@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the command line is made of: one call for each verb. Nothing here
+ * prints; a failed call leaves the host as it was before, or says what it could not
+ * undo. All calls need root (the capabilities that fv_check_privilege names).
+ */
+#ifndef FV_FASTVETH_H
+#define FV_FASTVETH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/topo.h"
+#include "fastveth/abi.h"
+
+struct fv_options {
+	unsigned int wait;   /* seconds to wait for another run */
+	const char *command; /* our command line, for those who wait for us */
+	/* Called now and then by what takes long; may be NULL. */
+	void (*progress)(const char *what, size_t done, size_t total);
+	/* One line that is worth telling, though nothing failed; may be NULL. */
+	void (*note)(const char *line);
+	/* Set by a signal handler: stop, undo, return -EINTR. May be NULL. */
+	const volatile int *interrupted;
+};
+
+/* What a run did, or would do. */
+enum fv_op {
+	FV_OP_CREATE,
+	FV_OP_CHANGE,
+	FV_OP_REMOVE,
+};
+
+struct fv_action {
+	enum fv_op op;
+	char kind
+		[16]; /* "network", "endpoint", "share", "sysctl", "nftables", "program", "firewall" */
+	char *name;
+	char *detail; /* may be NULL */
+};
+
+struct fv_actions {
+	struct fv_action *a;
+	size_t n;
+};
+
+void fv_actions_fini(struct fv_actions *actions);
+
+/* The caller has what is needed, or -EPERM naming the capability that is missing. */
+int fv_check_privilege(struct fv_err *err);
+
+/*
+ * fv_up - create, or converge to, what the file says. With @dry nothing is changed (`plan`).
+ * fv_down - remove networks: by name, or all of them (n 0).
+ * fv_add - one endpoint; its network is made if there is none (its subnets then come from @net, or
+ *   are the /24 and /64 around its addresses). @net, @ep: as wanted, not resolved.
+ * fv_del - one endpoint.
+ * @ret: what was done; valid after a failure too.
+ */
+int fv_up(const struct fv_options *opts, const char *file, bool dry, struct fv_err *err,
+	  struct fv_actions *ret);
+int fv_down(const struct fv_options *opts, const char *const *networks, size_t n,
+	    struct fv_err *err, struct fv_actions *ret);
+/* Names of the networks in a file, without looking at anything else in it. */
+int fv_file_networks(const char *file, struct fv_err *err, char ***ret, size_t *ret_n);
+int fv_add(const struct fv_options *opts, const struct fv_net *net, const struct fv_ep *ep,
+	   struct fv_err *err, struct fv_actions *ret);
+int fv_del(const struct fv_options *opts, const char *name, struct fv_err *err,
+	   struct fv_actions *ret);
+
+/* fv_exec - become a command in an endpoint's namespace. Returns only on failure. */
+int fv_exec(const char *name, char *const argv[], struct fv_err *err);
+
+/* ---- looking ---- */
+
+struct fv_view_ep {
+	const struct fv_net *net;
+	const struct fv_ep *ep;
+	uint64_t netns; /* inode of the namespace; 0: unknown */
+	int ifindex;	/* host side; 0: there is no such device */
+	int peer_ifindex;
+	bool counted; /* the two below are known */
+	struct fv_counters counters;
+	struct fv_reasons reasons;
+	char hook[8];	/* "tcx", "clsact", "xdp"; "" for none */
+	char *problems; /* lines, NULL: healthy (fv_look with FV_LOOK_HEALTH) */
+};
+
+struct fv_view {
+	struct fv_topo topo;
+	struct fv_view_ep *eps;
+	size_t n_eps;
+	char *problems; /* of the host as a whole, lines; NULL: none */
+	char *warnings; /* lines; NULL: none */
+	void *priv;
+};
+
+enum fv_look {
+	FV_LOOK_STATS = 1,
+	FV_LOOK_HEALTH = 2, /* hook and problems */
+};
+
+int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret);
+void fv_view_fini(struct fv_view *view);
+
+struct fv_inspect_prog {
+	char name[16], tag[17], pin[128];
+	uint32_t id;
+	uint64_t run_ns, run_cnt; /* 0 unless kernel.bpf_stats_enabled */
+};
+
+struct fv_inspect_map {
+	char name[16], pin[128];
+	uint32_t id, entries;
+};
+
+struct fv_inspect_link {
+	char device[16], pin[128];
+	uint32_t id, prog_id;
+};
+
+struct fv_inspect {
+	struct fv_inspect_prog *progs;
+	struct fv_inspect_map *maps;
+	struct fv_inspect_link *links;
+	size_t n_progs, n_maps, n_links;
+};
+
+/* Empty where nothing is loaded. */
+int fv_inspect(struct fv_err *err, struct fv_inspect *ret);
+void fv_inspect_fini(struct fv_inspect *inspect);
+
+const char *fv_slow_name(enum fv_slow why);
+const char *fv_drop_name(enum fv_drop why);
+
+#endif /* FV_FASTVETH_H */

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The command line: words in, calls of fastveth.h, text or JSON out. The only place
+ * that prints.
+ */
+#ifndef FV_CLI_CLI_H
+#define FV_CLI_CLI_H
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "fastveth/fastveth.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct cli {
+	bool json, quiet, verbose;
+	int color;	   /* 1 always, 0 never */
+	unsigned int wait; /* seconds */
+	char command[256]; /* our command line, shortened */
+};
+
+struct verb {
+	const char *name;
+	const char *synopsis; /* what follows the name */
+	const char *summary;
+	const char *text;				    /* for `help NAME` */
+	int (*run)(struct cli *cli, int argc, char **argv); /* argv[0] is the verb */
+};
+
+extern const struct verb verbs[];
+const struct verb *verb_find(const char *name);
+
+int cmd_up(struct cli *cli, int argc, char **argv);
+int cmd_plan(struct cli *cli, int argc, char **argv);
+int cmd_down(struct cli *cli, int argc, char **argv);
+int cmd_add(struct cli *cli, int argc, char **argv);
+int cmd_del(struct cli *cli, int argc, char **argv);
+int cmd_exec(struct cli *cli, int argc, char **argv);
+int cmd_list(struct cli *cli, int argc, char **argv);
+int cmd_status(struct cli *cli, int argc, char **argv);
+int cmd_stats(struct cli *cli, int argc, char **argv);
+int cmd_inspect(struct cli *cli, int argc, char **argv);
+int cmd_version(struct cli *cli, int argc, char **argv);
+int cmd_help(struct cli *cli, int argc, char **argv);
+
+/*
+ * cli_options - parse a verb's options, those that every verb takes among them.
+ * @own: more long options, NULL-terminated, may be NULL; an option of val V is handed to set(V)
+ * @min, @max: number of operands allowed; max -1: any
+ * Returns the index of the first operand, or -1 after a usage error was printed.
+ */
+int cli_options(struct cli *cli, int argc, char **argv, const struct option *own,
+		int (*set)(int val, const char *arg, void *data), void *data, int min, int max);
+
+int cli_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Print a recorded error; returns EXIT_FAILED (EXIT_USAGE for what was wrong in the call itself). */
+int cli_failed(const struct fv_err *err);
+/* Print a JSON value on one line and let go of it. */
+int cli_json(json_t *j);
+const char *cli_color(const struct cli *cli, const char *name);
+
+/* ---- tables ---- */
+
+struct table;
+
+struct table *table_new(const char *const *columns); /* NULL-terminated; "<NAME" is left-aligned */
+/* One cell after another, row by row; printf-like. */
+void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A line of its own below the last row. */
+void table_note(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void table_print(struct table **t); /* and free */
+
+#endif /* FV_CLI_CLI_H */

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* list, status, stats, inspect. JSON keys are documented in the man page: they only grow. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "core/cleanup.h"
+
+static json_t *str_or_null(const char *s)
+{
+	return s && *s ? json_string(s) : json_null();
+}
+
+static json_t *int_or_null(uint64_t n)
+{
+	return n ? json_integer(n) : json_null();
+}
+
+static json_t *lines_json(const char *lines)
+{
+	json_t *list = json_array();
+
+	while (lines && *lines) {
+		size_t n = strcspn(lines, "\n");
+
+		json_array_append_new(list, json_stringn(lines, n));
+		lines += n + (lines[n] == '\n');
+	}
+	return list;
+}
+
+static json_t *addresses_json(const struct fv_ep *ep)
+{
+	const struct fv_ip *ips[] = { &ep->ip4, &ep->ip6 };
+	json_t *list = json_array();
+	char buf[FV_IP_STRLEN];
+
+	for (size_t i = 0; i < FV_ARRAY_SIZE(ips); i++)
+		if (ips[i]->family)
+			json_array_append_new(list, json_string(fv_ip_str(ips[i], buf)));
+	return list;
+}
+
+static const char *addresses_str(const struct fv_ep *ep, char buf[2 * FV_IP_STRLEN])
+{
+	char a[FV_IP_STRLEN], b[FV_IP_STRLEN];
+
+	snprintf(buf, 2 * FV_IP_STRLEN, "%s%s%s", fv_ip_str(&ep->ip4, a),
+		 ep->ip4.family && ep->ip6.family ? "," : "", fv_ip_str(&ep->ip6, b));
+	return *buf ? buf : "-";
+}
+
+static const char *prefix_or_null(const struct fv_prefix *p, char buf[FV_IP_STRLEN])
+{
+	return p->ip.family ? fv_prefix_str(p, buf) : NULL;
+}
+
+static const char *hook_str(const struct fv_net *net)
+{
+	return net->hook == FV_HOOK_XDP ? "xdp" : "tc";
+}
+
+/* The container of an endpoint has no name that a PID would tell. */
+static json_t *ep_json(const struct fv_view_ep *v)
+{
+	return json_pack("{s:s, s:s, s:n, s:o, s:o, s:o}", "name", v->ep->name, "network",
+			 v->net->name, "container", "netns", int_or_null(v->netns), "port",
+			 str_or_null(v->ep->port), "ifindex", int_or_null(v->ifindex));
+}
+
+static json_t *list_json(const struct fv_view *view)
+{
+	json_t *nets = json_array(), *eps = json_array();
+	char a[FV_IP_STRLEN], b[FV_IP_STRLEN], mac[FV_MAC_STRLEN];
+
+	for (size_t i = 0; i < view->topo.n_nets; i++) {
+		const struct fv_net *net = &view->topo.nets[i];
+
+		json_array_append_new(
+			nets, json_pack("{s:s, s:s?, s:s?, s:i, s:s, s:b}", "name", net->name,
+					"subnet", prefix_or_null(&net->subnet4, a), "subnet6",
+					prefix_or_null(&net->subnet6, b), "mtu", (int)net->mtu,
+					"hook", hook_str(net), "internal", net->internal));
+	}
+	for (size_t i = 0; i < view->n_eps; i++) {
+		const struct fv_view_ep *v = &view->eps[i];
+		json_t *ep = ep_json(v), *publish = json_array();
+		char buf[128];
+
+		for (size_t k = 0; k < v->ep->n_publish; k++)
+			json_array_append_new(publish,
+					      json_string(fv_publish_str(&v->ep->publish[k], buf)));
+		json_object_set_new(ep, "addresses", addresses_json(v->ep));
+		json_object_set_new(ep, "mac",
+				    v->ep->share ? json_null()
+						 : json_string(fv_mac_str(v->ep->mac, mac)));
+		json_object_set_new(ep, "peer_ifindex", int_or_null(v->peer_ifindex));
+		json_object_set_new(ep, "ifname", str_or_null(v->ep->ifname));
+		json_object_set_new(ep, "share", str_or_null(v->ep->share));
+		json_object_set_new(ep, "publish", publish);
+		json_array_append_new(eps, ep);
+	}
+	return json_pack("{s:o, s:o}", "networks", nets, "endpoints", eps);
+}
+
+static void list_text(const struct cli *cli, const struct fv_view *view)
+{
+	static const char *const columns[] = { "<NAME", "<NETWORK", "<ADDRESSES",
+					       "<PORT", "IFINDEX",  "PEER",
+					       "NETNS", "<PUBLISH", NULL };
+	struct table *t;
+
+	for (size_t i = 0; i < view->topo.n_nets; i++) {
+		const struct fv_net *net = &view->topo.nets[i];
+		char a[FV_IP_STRLEN], b[FV_IP_STRLEN];
+
+		printf("%snetwork %s%s  %s%s%s  mtu %u  hook %s%s\n", cli_color(cli, "bold"),
+		       net->name, cli_color(cli, "off"), fv_prefix_str(&net->subnet4, a),
+		       net->subnet4.ip.family && net->subnet6.ip.family ? "  " : "",
+		       fv_prefix_str(&net->subnet6, b), net->mtu, hook_str(net),
+		       net->internal ? "  internal" : "");
+	}
+	if (!view->n_eps) {
+		printf("no endpoints\n");
+		return;
+	}
+	t = table_new(columns);
+	for (size_t i = 0; i < view->n_eps; i++) {
+		const struct fv_view_ep *v = &view->eps[i];
+		char buf[2 * FV_IP_STRLEN], published[512] = "";
+
+		for (size_t k = 0; k < v->ep->n_publish; k++) {
+			char p[128];
+			size_t n = strlen(published);
+
+			snprintf(published + n, sizeof(published) - n, "%s%s", n ? "," : "",
+				 fv_publish_str(&v->ep->publish[k], p));
+		}
+		table_cell(t, "%s", v->ep->name);
+		table_cell(t, "%s", v->net->name);
+		if (v->ep->share)
+			table_cell(t, "(shares %s)", v->ep->share);
+		else
+			table_cell(t, "%s", addresses_str(v->ep, buf));
+		table_cell(t, "%s", *v->ep->port ? v->ep->port : "-");
+		table_cell(t, v->ifindex ? "%d" : "-", v->ifindex);
+		table_cell(t, v->peer_ifindex ? "%d" : "-", v->peer_ifindex);
+		table_cell(t, v->netns ? "%lu" : "-", (unsigned long)v->netns);
+		table_cell(t, "%s", *published ? published : "-");
+	}
+	table_print(&t);
+}
+
+int cmd_list(struct cli *cli, int argc, char **argv)
+{
+	FV_CLEANUP(fv_view_fini) struct fv_view view = {};
+	struct fv_err err = {};
+
+	if (cli_options(cli, argc, argv, NULL, NULL, NULL, 0, 0) < 0)
+		return EXIT_USAGE;
+	if (fv_look(0, &err, &view))
+		return cli_failed(&err);
+	if (cli->json)
+		return cli_json(list_json(&view));
+	list_text(cli, &view);
+	return EXIT_DONE;
+}
+
+/* ---- stats ---- */
+
+static json_t *way_json(uint64_t packets, uint64_t bytes, uint64_t shortcut_packets,
+			uint64_t shortcut_bytes)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "packets", (json_int_t)packets, "bytes",
+			 (json_int_t)bytes, "shortcut_packets", (json_int_t)shortcut_packets,
+			 "shortcut_bytes", (json_int_t)shortcut_bytes);
+}
+
+static json_t *stats_json(const struct fv_view_ep *v)
+{
+	const struct fv_counters *c = &v->counters;
+	json_t *ep = ep_json(v), *slow = json_object(), *drop = json_object();
+
+	json_object_set_new(ep, "rx",
+			    way_json(c->rx_shortcut_packets + c->rx_other_packets,
+				     c->rx_shortcut_bytes + c->rx_other_bytes,
+				     c->rx_shortcut_packets, c->rx_shortcut_bytes));
+	json_object_set_new(ep, "tx",
+			    way_json(c->tx_shortcut_packets + c->tx_other_packets,
+				     c->tx_shortcut_bytes + c->tx_other_bytes,
+				     c->tx_shortcut_packets, c->tx_shortcut_bytes));
+	for (int i = 0; i < FV_SLOW_COUNT; i++)
+		if (v->reasons.slow[i])
+			json_object_set_new(slow, fv_slow_name(i),
+					    json_integer(v->reasons.slow[i]));
+	for (int i = 0; i < FV_DROP_COUNT; i++)
+		if (v->reasons.drop[i])
+			json_object_set_new(drop, fv_drop_name(i),
+					    json_integer(v->reasons.drop[i]));
+	json_object_set_new(ep, "slow", slow);
+	json_object_set_new(ep, "drop", drop);
+	return ep;
+}
+
+static void stats_row(struct table *t, const struct fv_view_ep *v)
+{
+	const struct fv_counters *c = &v->counters;
+	uint64_t slow = 0, drop = 0;
+	char why[512] = "";
+
+	for (int i = 0; i < FV_SLOW_COUNT; i++) {
+		slow += v->reasons.slow[i];
+		if (v->reasons.slow[i])
+			snprintf(why + strlen(why), sizeof(why) - strlen(why), " %s %lu",
+				 fv_slow_name(i), (unsigned long)v->reasons.slow[i]);
+	}
+	for (int i = 0; i < FV_DROP_COUNT; i++) {
+		drop += v->reasons.drop[i];
+		if (v->reasons.drop[i])
+			snprintf(why + strlen(why), sizeof(why) - strlen(why), " %s %lu",
+				 fv_drop_name(i), (unsigned long)v->reasons.drop[i]);
+	}
+	table_cell(t, "%s", v->ep->name);
+	table_cell(t, "%lu", (unsigned long)(c->rx_shortcut_packets + c->rx_other_packets));
+	table_cell(t, "%lu", (unsigned long)(c->rx_shortcut_bytes + c->rx_other_bytes));
+	table_cell(t, "%lu", (unsigned long)c->rx_shortcut_packets);
+	table_cell(t, "%lu", (unsigned long)(c->tx_shortcut_packets + c->tx_other_packets));
+	table_cell(t, "%lu", (unsigned long)(c->tx_shortcut_bytes + c->tx_other_bytes));
+	table_cell(t, "%lu", (unsigned long)c->tx_shortcut_packets);
+	table_cell(t, "%lu", (unsigned long)slow);
+	table_cell(t, "%lu", (unsigned long)drop);
+	table_cell(t, "%s", *why ? why + 1 : "-");
+}
+
+int cmd_stats(struct cli *cli, int argc, char **argv)
+{
+	static const char *const columns[] = { "<NAME",	      "RX-PACKETS", "RX-BYTES",
+					       "RX-SHORTCUT", "TX-PACKETS", "TX-BYTES",
+					       "TX-SHORTCUT", "SLOW",	    "DROP",
+					       "<WHY",	      NULL };
+	FV_CLEANUP(fv_view_fini) struct fv_view view = {};
+	int at = cli_options(cli, argc, argv, NULL, NULL, NULL, 0, 1);
+	json_t *eps = NULL;
+	struct table *t = NULL;
+	struct fv_err err = {};
+	bool found = at == argc;
+
+	if (at < 0)
+		return EXIT_USAGE;
+	if (fv_look(FV_LOOK_STATS, &err, &view))
+		return cli_failed(&err);
+	for (size_t i = 0; i < view.n_eps && !found; i++)
+		found = !strcmp(argv[at], view.eps[i].ep->name);
+	if (!found) {
+		fv_err_set(&err, -ENOENT,
+			   "endpoint \"%s\": there is none of that name (fastveth list "
+			   "shows them)",
+			   argv[at]);
+		return cli_failed(&err);
+	}
+	if (cli->json)
+		eps = json_array();
+	else
+		t = table_new(columns);
+	for (size_t i = 0; i < view.n_eps; i++) {
+		const struct fv_view_ep *v = &view.eps[i];
+
+		if ((at < argc && strcmp(argv[at], v->ep->name)) || v->ep->share)
+			continue;
+		if (cli->json)
+			json_array_append_new(eps, stats_json(v));
+		else
+			stats_row(t, v);
+	}
+	if (cli->json)
+		return cli_json(json_pack("{s:o}", "endpoints", eps));
+	table_print(&t);
+	return EXIT_DONE;
+}
+
+/* ---- status ---- */
+
+static bool healthy(const struct fv_view *view)
+{
+	bool ok = !view->problems;
+
+	for (size_t i = 0; i < view->n_eps; i++)
+		ok &= !view->eps[i].problems;
+	return ok;
+}
+
+static json_t *status_json(const struct fv_view *view)
+{
+	json_t *ports = json_array();
+
+	for (size_t i = 0; i < view->n_eps; i++) {
+		const struct fv_view_ep *v = &view->eps[i];
+
+		if (v->ep->share)
+			continue;
+		json_array_append_new(ports,
+				      json_pack("{s:s, s:s, s:s, s:o, s:s, s:o}", "port",
+						v->ep->port, "endpoint", v->ep->name, "network",
+						v->net->name, "hook", str_or_null(v->hook), "state",
+						"own", "reasons", lines_json(v->problems)));
+	}
+	return json_pack("{s:b, s:o, s:[], s:o, s:o}", "healthy", healthy(view), "ports", ports,
+			 "uplinks", "problems", lines_json(view->problems), "warnings",
+			 lines_json(view->warnings));
+}
+
+static void print_lines(const char *prefix, const char *lines)
+{
+	while (lines && *lines) {
+		int n = strcspn(lines, "\n");
+
+		printf("%s%.*s\n", prefix, n, lines);
+		lines += n + (lines[n] == '\n');
+	}
+}
+
+static void status_text(const struct cli *cli, const struct fv_view *view)
+{
+	static const char *const columns[] = { "<PORT",	 "<ENDPOINT", "<HOOK",
+					       "<STATE", "<REASON",   NULL };
+	struct table *t = table_new(columns);
+
+	for (size_t i = 0; i < view->n_eps; i++) {
+		const struct fv_view_ep *v = &view->eps[i];
+		const char *rest = v->problems;
+
+		if (v->ep->share)
+			continue;
+		table_cell(t, "%s", v->ep->port);
+		table_cell(t, "%s", v->ep->name);
+		table_cell(t, "%s", *v->hook ? v->hook : "none");
+		table_cell(t, "own");
+		table_cell(t, "%.*s", rest ? (int)strcspn(rest, "\n") : 1, rest ?: "-");
+		while (rest && (rest = strchr(rest, '\n')) && *++rest)
+			table_note(t, "    %.*s", (int)strcspn(rest, "\n"), rest);
+	}
+	table_print(&t);
+	print_lines("problem: ", view->problems);
+	print_lines("warning: ", view->warnings);
+	if (healthy(view))
+		printf("%shealthy%s\n", cli_color(cli, "green"), cli_color(cli, "off"));
+	else
+		printf("%sneeds repair%s: run `fastveth up FILE` again\n", cli_color(cli, "red"),
+		       cli_color(cli, "off"));
+}
+
+int cmd_status(struct cli *cli, int argc, char **argv)
+{
+	FV_CLEANUP(fv_view_fini) struct fv_view view = {};
+	struct fv_err err = {};
+
+	if (cli_options(cli, argc, argv, NULL, NULL, NULL, 0, 0) < 0)
+		return EXIT_USAGE;
+	if (fv_look(FV_LOOK_HEALTH, &err, &view))
+		return cli_failed(&err);
+	if (cli->json)
+		cli_json(status_json(&view));
+	else
+		status_text(cli, &view);
+	return healthy(&view) ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* ---- inspect ---- */
+
+static json_t *inspect_json(const struct fv_inspect *in)
+{
+	json_t *progs = json_array(), *maps = json_array(), *links = json_array();
+
+	for (size_t i = 0; i < in->n_progs; i++) {
+		const struct fv_inspect_prog *p = &in->progs[i];
+		json_t *attached = json_array();
+
+		for (size_t k = 0; k < in->n_links; k++)
+			if (in->links[k].prog_id == p->id)
+				json_array_append_new(attached, str_or_null(in->links[k].device));
+		json_array_append_new(
+			progs, json_pack("{s:s, s:I, s:s, s:s, s:o, s:o}", "name", p->name, "id",
+					 (json_int_t)p->id, "tag", p->tag, "pin", p->pin, "run_ns",
+					 int_or_null(p->run_ns), "attached", attached));
+	}
+	for (size_t i = 0; i < in->n_maps; i++)
+		json_array_append_new(
+			maps, json_pack("{s:s, s:I, s:I, s:s}", "name", in->maps[i].name, "id",
+					(json_int_t)in->maps[i].id, "entries",
+					(json_int_t)in->maps[i].entries, "pin", in->maps[i].pin));
+	for (size_t i = 0; i < in->n_links; i++)
+		json_array_append_new(links, json_pack("{s:I, s:s, s:o, s:I}", "id",
+						       (json_int_t)in->links[i].id, "pin",
+						       in->links[i].pin, "device",
+						       str_or_null(in->links[i].device), "program",
+						       (json_int_t)in->links[i].prog_id));
+	return json_pack("{s:o, s:o, s:o}", "programs", progs, "maps", maps, "links", links);
+}
+
+static void inspect_text(const struct fv_inspect *in)
+{
+	static const char *const prog_columns[] = {
+		"<PROGRAM", "ID", "<TAG", "NS/RUN", "<PIN", NULL
+	};
+	static const char *const map_columns[] = { "<MAP", "ID", "ENTRIES", "<PIN", NULL };
+	static const char *const link_columns[] = { "<LINK", "ID", "PROGRAM", "<PIN", NULL };
+	struct table *t = table_new(prog_columns);
+
+	for (size_t i = 0; i < in->n_progs; i++) {
+		const struct fv_inspect_prog *p = &in->progs[i];
+
+		table_cell(t, "%s", p->name);
+		table_cell(t, "%u", p->id);
+		table_cell(t, "%s", p->tag);
+		table_cell(t, p->run_cnt ? "%lu" : "-",
+			   (unsigned long)(p->run_cnt ? p->run_ns / p->run_cnt : 0));
+		table_cell(t, "%s", p->pin);
+	}
+	table_print(&t);
+	putchar('\n');
+	t = table_new(map_columns);
+	for (size_t i = 0; i < in->n_maps; i++) {
+		table_cell(t, "%s", in->maps[i].name);
+		table_cell(t, "%u", in->maps[i].id);
+		table_cell(t, "%u", in->maps[i].entries);
+		table_cell(t, "%s", in->maps[i].pin);
+	}
+	table_print(&t);
+	putchar('\n');
+	t = table_new(link_columns);
+	for (size_t i = 0; i < in->n_links; i++) {
+		table_cell(t, "%s", *in->links[i].device ? in->links[i].device : "(gone)");
+		table_cell(t, "%u", in->links[i].id);
+		table_cell(t, "%u", in->links[i].prog_id);
+		table_cell(t, "%s", in->links[i].pin);
+	}
+	table_print(&t);
+	if (in->n_maps)
+		printf("\nfor example: bpftool map dump id %u; bpftool prog dump xlated id %u\n",
+		       in->maps[0].id, in->n_progs ? in->progs[0].id : 0);
+}
+
+int cmd_inspect(struct cli *cli, int argc, char **argv)
+{
+	FV_CLEANUP(fv_inspect_fini) struct fv_inspect in = {};
+	struct fv_err err = {};
+
+	if (cli_options(cli, argc, argv, NULL, NULL, NULL, 0, 0) < 0)
+		return EXIT_USAGE;
+	if (fv_inspect(&err, &in))
+		return cli_failed(&err);
+	if (cli->json)
+		return cli_json(inspect_json(&in));
+	inspect_text(&in);
+	return EXIT_DONE;
+}

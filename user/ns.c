@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The namespace's side of an endpoint: whose it is, what it lacks, and making it so. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "net/sysctl.h"
+#include "run.h"
+
+void fv_alias_of(const char *network, const char *name, char ret[320])
+{
+	snprintf(ret, 320, FV_ALIAS_PREFIX "%s/%s", network, name);
+}
+
+/* An alias of more than 255 bytes does not exist; the kernel's list cuts none. */
+static bool alias_is(const char *alias, const char *network, const char *name)
+{
+	char want[320];
+
+	fv_alias_of(network, name, want);
+	return !strncmp(alias, want, 255);
+}
+
+bool fv_link_is_ours(const struct fv_link *link, const char *network, const char *name)
+{
+	uint8_t mac[6];
+
+	if (strcmp(link->kind, "veth"))
+		return false;
+	if (alias_is(link->alias, network, name))
+		return true;
+	fv_mac_of(network, name, "port", mac);
+	return !*link->alias && link->group >= FV_GROUP_BASE &&
+	       link->group <= FV_GROUP_BASE + FV_NETWORK_ID_MAX && !memcmp(link->mac, mac, 6);
+}
+
+int fv_ep_open_ns(const struct fv_ep *ep, struct fv_err *err, int *ret)
+{
+	FV_AUTO_FD int fd = -1;
+	dev_t dev;
+	ino_t ino;
+	int r;
+
+	switch (ep->target) {
+	case FV_TARGET_OWN:
+		r = fv_netns_open_name(ep->name, err, &fd);
+		break;
+	case FV_TARGET_NETNS:
+		r = fv_netns_open_name(ep->target_arg, err, &fd);
+		break;
+	case FV_TARGET_PATH:
+		r = fv_netns_open_path(ep->target_arg, err, &fd);
+		break;
+	default:
+		r = fv_netns_open_pid(atoi(ep->target_arg), err, &fd);
+	}
+	if (!r)
+		r = fv_netns_id(fd, err, &dev, &ino);
+	if (!r && (!ep->ns_ino || (ep->ns_dev == dev && ep->ns_ino == ino))) {
+		*ret = FV_TAKE_FD(fd);
+		return 0;
+	}
+	/* The name, the process or the path is gone, or leads elsewhere by now. */
+	if (!ep->ns_ino)
+		return r;
+	if (err)
+		memset(err, 0, sizeof(*err));
+	return fv_netns_find(ep->ns_dev, ep->ns_ino, err, ret);
+}
+
+bool fv_netns_taken(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), FV_NETNS_DIR "/%s", name);
+	return !faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+bool fv_ns_is_ours(int fd, const char *network, const char *name)
+{
+	FV_CLEANUP(fv_rtnl_close) struct fv_rtnl *rt = NULL;
+	struct fv_link lo;
+
+	return !fv_netns_rtnl(fd, NULL, &rt) && !fv_link_find(rt, "lo", NULL, &lo) &&
+	       alias_is(lo.alias, network, name);
+}
+
+struct inside {
+	struct fv_link *links;
+	struct fv_host h; /* addresses, routes and neighbours in the namespace */
+};
+
+static void fill_default(const struct fv_net *net, int family, int ifindex, struct fv_route *to_gw,
+			 struct fv_route *out)
+{
+	const struct fv_ip *gw = family == AF_INET ? &net->gw4 : &net->gw6;
+
+	memset(to_gw, 0, sizeof(*to_gw));
+	to_gw->dst.ip = *gw;
+	to_gw->dst.len = fv_ip_bits(gw);
+	to_gw->oif = ifindex;
+	to_gw->protocol = FV_RTPROT;
+	memset(out, 0, sizeof(*out));
+	out->dst.ip.family = family;
+	out->via = *gw;
+	out->oif = ifindex;
+	out->protocol = FV_RTPROT;
+}
+
+static bool has_family(const struct fv_run *run, struct fv_run_ep *re, const struct fv_host *h,
+		       int family)
+{
+	const struct fv_ip *ip = family == AF_INET ? &re->ep->ip4 : &re->ep->ip6;
+	const struct fv_ip *gw = family == AF_INET ? &re->net->gw4 : &re->net->gw6;
+	const struct fv_addr addr = {
+		.ifindex = re->peer_ifindex,
+		.prefix = { *ip, fv_ip_bits(ip) },
+	};
+	struct fv_neigh neigh = { .ifindex = re->peer_ifindex, .ip = *gw, .permanent = true };
+	struct fv_route to_gw, out;
+
+	(void)run;
+	if (!ip->family)
+		return true;
+	memcpy(neigh.mac, re->ep->port_mac, 6);
+	fill_default(re->net, family, re->peer_ifindex, &to_gw, &out);
+	return fv_host_has_addr(h, &addr) && fv_host_has_neigh(h, &neigh) &&
+	       fv_host_has_route(h, &to_gw) && fv_host_has_route(h, &out);
+}
+
+int fv_ep_check_inside(struct fv_run *run, struct fv_run_ep *re, struct fv_err *err,
+		       unsigned int *ret)
+{
+	FV_CLEANUP(fv_rtnl_close) struct fv_rtnl *rt = NULL;
+	FV_CLEANUP(fv_host_fini) struct fv_host h = {};
+	FV_AUTO_FD int fd = -1;
+	const struct fv_link *link;
+	bool ready = true;
+	int r;
+
+	r = fv_ep_open_ns(re->ep, err, &fd);
+	if (r)
+		return r;
+	r = fv_netns_id(fd, err, &re->ep->ns_dev, &re->ep->ns_ino);
+	r = r ?: fv_netns_rtnl(fd, err, &rt);
+	r = r ?: fv_host_read(rt, err, &h);
+	if (r)
+		return r;
+	link = fv_host_ifindex(&h, re->peer_ifindex);
+	/* Another device with that number: the pair leads into some other namespace. */
+	if (!link || memcmp(link->mac, re->ep->mac, 6))
+		return -ENOENT;
+	if (re->net->hook == FV_HOOK_XDP) {
+		r = fv_ethtool_xdp_ready(rt, link->name, err, &ready);
+		if (r)
+			return r;
+	}
+	if (!ready || !link->up || link->mtu != re->net->mtu || !has_family(run, re, &h, AF_INET) ||
+	    !has_family(run, re, &h, AF_INET6))
+		*ret |= FV_TODO_INSIDE;
+	return 0;
+}
+
+static int make_family(struct fv_rtnl *rt, const struct fv_run_ep *re, int family,
+		       struct fv_err *err)
+{
+	const struct fv_ip *ip = family == AF_INET ? &re->ep->ip4 : &re->ep->ip6;
+	const struct fv_ip *gw = family == AF_INET ? &re->net->gw4 : &re->net->gw6;
+	const struct fv_ip *old = NULL;
+	struct fv_addr addr = { .ifindex = re->peer_ifindex, .prefix = { *ip, fv_ip_bits(ip) } };
+	struct fv_neigh neigh = { .ifindex = re->peer_ifindex, .ip = *gw };
+	struct fv_route to_gw, out;
+	int r = 0;
+
+	if (re->old && re->old->ns_ino == re->ep->ns_ino)
+		old = family == AF_INET ? &re->old->ip4 : &re->old->ip6;
+	if (old && old->family && !fv_ip_equal(old, ip)) {
+		const struct fv_addr gone = {
+			.ifindex = re->peer_ifindex,
+			.prefix = { *old, fv_ip_bits(old) },
+		};
+
+		r = fv_addr_delete(rt, &gone, FV_ACCEPT_GONE, err);
+	}
+	if (r || !ip->family)
+		return r;
+	memcpy(neigh.mac, re->ep->port_mac, 6);
+	fill_default(re->net, family, re->peer_ifindex, &to_gw, &out);
+	r = fv_addr_add(rt, &addr, FV_ACCEPT_EXISTS, err);
+	r = r ?: fv_neigh_set(rt, &neigh, err);
+	r = r ?: fv_route_add(rt, &to_gw, FV_ACCEPT_EXISTS, err);
+	return r ?: fv_route_add(rt, &out, FV_ACCEPT_EXISTS, err);
+}
+
+/* Routes that carry our protocol and are not of the wanted gateway: the subnet was another. */
+static int drop_old_routes(const struct fv_run_ep *re, struct fv_rtnl *rt, struct fv_err *err)
+{
+	FV_AUTO_FREE struct fv_route *routes = NULL;
+	size_t n;
+	int r;
+
+	r = fv_route_dump(rt, err, &routes, &n);
+	if (r)
+		return r;
+	/* The default routes lean on those to the gateways: they go first. */
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < n; i++) {
+			const struct fv_route *route = &routes[i];
+			const struct fv_ip *gw =
+				route->dst.ip.family == AF_INET ? &re->net->gw4 : &re->net->gw6;
+
+			if (route->protocol != FV_RTPROT || route->oif != re->peer_ifindex ||
+			    !!route->dst.len != pass ||
+			    fv_ip_equal(pass ? &route->dst.ip : &route->via, gw))
+				continue;
+			r = fv_route_delete(rt, route, FV_ACCEPT_GONE, err);
+			if (r)
+				return r;
+		}
+	}
+	return fv_rtnl_flush(rt, err);
+}
+
+/* A namespace may have IPv6 switched off, as containers without it have. */
+static int enable_ip6(void *ifname, struct fv_err *err)
+{
+	char path[96], now[16];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", (char *)ifname);
+	r = fv_sysctl_get(path, err, now, sizeof(now));
+	if (r == -ENOENT || (!r && !strcmp(now, "0")))
+		return 0;
+	return r ?: fv_sysctl_set(path, "0", err);
+}
+
+int fv_ep_make_inside(struct fv_run *run, struct fv_run_ep *re, struct fv_err *err)
+{
+	struct fv_link_change lo = { .ifindex = 1, .what = "lo", .up = 1 };
+	struct fv_link_change dev = {
+		.ifindex = re->peer_ifindex,
+		.what = re->ep->ifname,
+		.up = 1,
+		.mtu = re->net->mtu,
+		.no_ip6_ll = true,
+	};
+	char alias[320];
+	int r = 0;
+
+	(void)run;
+	if (re->ep->target == FV_TARGET_OWN) {
+		/* What proves later that this namespace is ours. */
+		fv_alias_of(re->net->name, re->ep->name, alias);
+		alias[255] = '\0';
+		lo.alias = alias;
+	}
+	if (re->ep->ip6.family && re->ep->target != FV_TARGET_OWN)
+		r = fv_netns_run(re->ns, enable_ip6, re->ep->ifname, err);
+	if (!r && re->old && !(re->todo & FV_TODO_PAIR))
+		r = drop_old_routes(re, re->rt, err);
+	r = r ?: fv_link_change(re->rt, &lo, err);
+	r = r ?: fv_link_change(re->rt, &dev, err);
+	r = r ?: make_family(re->rt, re, AF_INET, err);
+	r = r ?: make_family(re->rt, re, AF_INET6, err);
+	r = r ?: fv_rtnl_flush(re->rt, err);
+	if (r) {
+		fv_err_add(err, "endpoint \"%s\"", re->ep->name);
+		return r;
+	}
+	if (re->net->hook == FV_HOOK_XDP)
+		return fv_ethtool_xdp_prepare(re->rt, re->ep->ifname, err);
+	/* A device that never was prepared for XDP is as the kernel made it. */
+	if (re->old && !(re->todo & FV_TODO_PAIR))
+		return fv_ethtool_xdp_restore(re->rt, re->ep->ifname, err);
+	return 0;
+}

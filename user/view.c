@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The verbs that look: list, stats, status, inspect. They take no lock and change nothing. */
+#include <errno.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "nat/nat.h"
+#include "run.h"
+
+static int add_line(char **lines, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int add_line(char **lines, const char *fmt, ...)
+{
+	FV_AUTO_FREE char *line = NULL, *old = *lines;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&line, fmt, ap);
+	va_end(ap);
+	if (n < 0 || asprintf(lines, "%s%s%s", old ?: "", old ? "\n" : "", line) < 0) {
+		line = n < 0 ? NULL : line;
+		*lines = FV_TAKE_PTR(old);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void fv_view_fini(struct fv_view *view)
+{
+	for (size_t i = 0; i < view->n_eps; i++)
+		free(view->eps[i].problems);
+	free(view->eps);
+	free(view->problems);
+	free(view->warnings);
+	fv_topo_fini(&view->topo);
+	memset(view, 0, sizeof(*view));
+}
+
+static int list_eps(struct fv_view *view, struct fv_err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < view->topo.n_nets; i++)
+		n += view->topo.nets[i].n_eps;
+	view->eps = calloc(n + 1, sizeof(*view->eps));
+	if (!view->eps)
+		return fv_err_oom(err);
+	for (size_t i = 0; i < view->topo.n_nets; i++) {
+		for (size_t k = 0; k < view->topo.nets[i].n_eps; k++) {
+			struct fv_view_ep *v = &view->eps[view->n_eps++];
+
+			v->net = &view->topo.nets[i];
+			v->ep = &view->topo.nets[i].eps[k];
+			v->netns = v->ep->ns_ino;
+		}
+	}
+	return 0;
+}
+
+static void find_devices(const struct fv_host *host, struct fv_view *view)
+{
+	for (size_t i = 0; i < view->n_eps; i++) {
+		struct fv_view_ep *v = &view->eps[i];
+		const struct fv_link *link;
+
+		if (v->ep->share)
+			continue;
+		link = fv_host_link(host, v->ep->port);
+		if (!link || !fv_link_is_ours(link, v->net->name, v->ep->name))
+			continue;
+		v->ifindex = link->ifindex;
+		v->peer_ifindex = link->peer_ifindex;
+	}
+}
+
+/*
+ * XDP hands frames to the other end's ring; what does not fit is dropped there
+ * after it was counted. The device knows how many.
+ */
+static int read_stats(struct fv_run *run, struct fv_dp *dp, struct fv_view *view,
+		      struct fv_err *err)
+{
+	for (size_t i = 0; i < view->n_eps; i++) {
+		struct fv_view_ep *v = &view->eps[i];
+		struct fv_stats s;
+		int r;
+
+		if (!v->ifindex)
+			continue;
+		r = fv_dp_stats(dp, v->ifindex, err, &s);
+		if (r == -ENOENT)
+			continue;
+		if (r)
+			return r;
+		v->counted = true;
+		v->counters = s.c;
+		v->reasons = s.r;
+		(void)run;
+	}
+	return 0;
+}
+
+static const struct {
+	unsigned int bit;
+	const char *text;
+} problems[] = {
+	{ FV_TODO_PAIR, "its device is gone" },
+	{ FV_TODO_INSIDE, "device, address, route or neighbour inside is not as set up" },
+	{ FV_TODO_NAME, "its name in /run/netns is gone" },
+	{ FV_TODO_PORT, "port is down, or its alias, MTU or group was changed" },
+	{ FV_TODO_ROUTE, "the host's route or neighbour entry to it is gone" },
+	{ FV_TODO_ATTACH, "programs are not attached, or of another build" },
+	{ FV_TODO_HOSTS, "its hosts file is gone" },
+};
+
+static int read_health(struct fv_run *run, struct fv_view *view, struct fv_err *err)
+{
+	size_t at = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < run->n_eps && !r; i++) {
+		const struct fv_run_ep *re = &run->eps[i];
+		struct fv_view_ep *v;
+		struct fv_attached a;
+
+		/* Both lists are in the order of the topology; this one lacks the shares. */
+		while (view->eps[at].ep->share)
+			at++;
+		v = &view->eps[at++];
+		for (size_t k = 0; k < FV_ARRAY_SIZE(problems) && !r; k++) {
+			if (re->todo & FV_TODO_PAIR && problems[k].bit != FV_TODO_PAIR)
+				continue;
+			if (re->todo & problems[k].bit)
+				r = add_line(&v->problems, "%s", problems[k].text);
+		}
+		if (!v->ifindex || !run->dp)
+			continue;
+		fv_dp_query(run->dp, v->ifindex, v->ep->port, &a);
+		if (a.xdp_from_ns)
+			strcpy(v->hook, "xdp");
+		else if (a.from_ns)
+			strcpy(v->hook, a.tcx ? "tcx" : "clsact");
+		if (a.foreign_xdp && !r)
+			r = add_line(&v->problems,
+				     "an XDP program of somebody else is on its port");
+	}
+	if (!r && run->dp && view->n_eps && fv_dp_changed(run->dp))
+		r = add_line(
+			&view->problems,
+			"the maps or programs in use are not those of this build, or not pinned");
+	return r ? fv_err_oom(err) : 0;
+}
+
+static int check_host(struct fv_run *run, struct fv_view *view, struct fv_err *err)
+{
+	FV_AUTO_FREE char *nft = NULL;
+	int r;
+
+	if (!view->topo.n_nets)
+		return 0;
+	r = fv_nat_listing(err, &nft);
+	if (r)
+		return r;
+	if (!nft)
+		r = add_line(&view->problems, "the nftables table " FV_NFT_TABLE " is gone");
+	else if (!run->state.nft || strcmp(nft, run->state.nft))
+		r = add_line(&view->problems,
+			     "the nftables table " FV_NFT_TABLE " was changed by somebody else");
+	return r ? fv_err_oom(err) : 0;
+}
+
+static int copy_topo(const struct fv_topo *from, struct fv_err *err, struct fv_topo *ret)
+{
+	for (size_t i = 0; i < from->n_nets; i++) {
+		struct fv_net *net = fv_topo_append(ret);
+		int r = net ? fv_net_copy(&from->nets[i], err, net) : fv_err_oom(err);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret)
+{
+	FV_CLEANUP(fv_view_fini) struct fv_view view = {};
+	FV_CLEANUP(fv_actions_fini) struct fv_actions none = {};
+	const struct fv_options opts = {};
+	struct fv_topo want = {};
+	struct fv_dp *dp = NULL;
+	struct fv_run run;
+	int r;
+
+	r = fv_run_open(&run, &opts, true, err, &none);
+	if (r)
+		return r;
+	run.looking = true;
+	r = copy_topo(&run.state.topo, err, &view.topo);
+	r = r ?: list_eps(&view, err);
+	if (!r)
+		find_devices(&run.host, &view);
+	if (!r && (what & FV_LOOK_STATS)) {
+		r = fv_dp_open(err, &dp);
+		if (!r)
+			r = read_stats(&run, dp, &view, err);
+		fv_dp_close(&dp);
+		r = r == -ENOENT ? 0 : r;
+	}
+	if (!r && (what & FV_LOOK_HEALTH)) {
+		r = copy_topo(&run.state.topo, err, &want);
+		r = r ?: fv_run_plan(&run, &want, NULL, err);
+		r = r ?: read_health(&run, &view, err);
+		r = r ?: check_host(&run, &view, err);
+	}
+	fv_run_close(&run);
+	if (r)
+		return r;
+	*ret = view;
+	memset(&view, 0, sizeof(view));
+	return 0;
+}
+
+void fv_inspect_fini(struct fv_inspect *inspect)
+{
+	free(inspect->progs);
+	free(inspect->maps);
+	free(inspect->links);
+	memset(inspect, 0, sizeof(*inspect));
+}
+
+static int inspect_all(struct fv_dp *dp, struct fv_err *err, struct fv_inspect *in)
+{
+	FV_AUTO_FREE struct fv_dp_prog *progs = NULL;
+	FV_AUTO_FREE struct fv_dp_map *maps = NULL;
+	FV_AUTO_FREE struct fv_dp_link *links = NULL;
+	int r;
+
+	r = fv_dp_inspect_progs(dp, err, &progs, &in->n_progs);
+	r = r ?: fv_dp_inspect_maps(dp, err, &maps, &in->n_maps);
+	r = r ?: fv_dp_inspect_links(dp, err, &links, &in->n_links);
+	if (r)
+		return r;
+	in->progs = calloc(in->n_progs + 1, sizeof(*in->progs));
+	in->maps = calloc(in->n_maps + 1, sizeof(*in->maps));
+	in->links = calloc(in->n_links + 1, sizeof(*in->links));
+	if (!in->progs || !in->maps || !in->links)
+		return fv_err_oom(err);
+	for (size_t i = 0; i < in->n_progs; i++) {
+		struct fv_inspect_prog *p = &in->progs[i];
+
+		p->id = progs[i].id;
+		p->run_ns = progs[i].run_ns;
+		p->run_cnt = progs[i].run_cnt;
+		strcpy(p->name, fv_prog_name(progs[i].prog));
+		strcpy(p->tag, progs[i].tag);
+		strcpy(p->pin, progs[i].pin);
+	}
+	for (size_t i = 0; i < in->n_maps; i++) {
+		in->maps[i].id = maps[i].id;
+		in->maps[i].entries = maps[i].entries;
+		strcpy(in->maps[i].name, maps[i].name);
+		strcpy(in->maps[i].pin, maps[i].pin);
+	}
+	for (size_t i = 0; i < in->n_links; i++) {
+		in->links[i].id = links[i].id;
+		in->links[i].prog_id = links[i].prog_id;
+		strcpy(in->links[i].pin, links[i].pin);
+		if (links[i].ifindex && !if_indextoname(links[i].ifindex, in->links[i].device))
+			*in->links[i].device = '\0';
+	}
+	return 0;
+}
+
+int fv_inspect(struct fv_err *err, struct fv_inspect *ret)
+{
+	FV_CLEANUP(fv_inspect_fini) struct fv_inspect in = {};
+	struct fv_dp *dp = NULL;
+	int r;
+
+	r = fv_check_privilege(err);
+	r = r ?: fv_dp_open(err, &dp);
+	r = r ?: inspect_all(dp, err, &in);
+	fv_dp_close(&dp);
+	if (r && r != -ENOENT)
+		return r;
+	*ret = in;
+	memset(&in, 0, sizeof(in));
+	return 0;
+}
