@@ -12,9 +12,6 @@
 #include "net/sysctl.h"
 #include "run.h"
 
-/* From so many attachments on, the kernel is asked to wait less between them. */
-#define RCU_WORTH 4
-
 /* ---- the host ---- */
 
 static bool ra_uplink(const struct fv_run *run, const struct fv_link *link)
@@ -298,17 +295,13 @@ static int make_route(struct fv_run *run, struct fv_run_ep *re, const struct fv_
 static int attach_all(struct fv_run *run, struct fv_err *err)
 {
 	/* New maps or programs concern every port, also those outside the scope. */
-	bool all = fv_dp_changed(run->dp), changed = false;
+	bool all = fv_dp_changed(run->dp), expedited;
 	size_t n = 0, done = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < run->n_eps; i++)
 		n += run->eps[i].ifindex && (all || (run->eps[i].todo & FV_TODO_ATTACH));
-	if (n >= RCU_WORTH)
-		r = fv_host_set(run, "/sys/kernel/rcu_expedited", "1", NULL, &changed);
-	/* It only takes longer without. */
-	if (r)
-		r = 0;
+	expedited = fv_host_expedite(run, n);
 	for (size_t i = 0; i < run->n_eps && !r; i++) {
 		struct fv_run_ep *re = &run->eps[i];
 
@@ -319,11 +312,8 @@ static int attach_all(struct fv_run *run, struct fv_err *err)
 		r = r ?: fv_run_interrupted(run, err);
 		fv_run_progress(run, "programs", ++done, n);
 	}
-	if (changed) {
-		int r2 = fv_host_restore(run, true, err);
-
-		r = r ?: r2;
-	}
+	if (expedited)
+		r = fv_host_restore(run, true, r ? NULL : err) ?: r;
 	return r;
 }
 

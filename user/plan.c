@@ -139,12 +139,12 @@ static bool has_host_route(const struct fv_run *run, const struct fv_run_ep *re,
 	return fv_host_has_route(&run->host, &route) && fv_host_has_neigh(&run->host, &neigh);
 }
 
-static bool attached(struct fv_run *run, const struct fv_run_ep *re)
+static bool attached(struct fv_run *run, const struct fv_run_ep *re, const struct fv_link *link)
 {
 	struct fv_attached a;
 
 	fv_dp_query(run->dp, re->ifindex, re->ep->port, &a);
-	if (!a.current || !a.to_ns || a.foreign_xdp)
+	if (!a.current || !a.to_ns || link->xdp_prog != a.xdp_from_ns)
 		return false;
 	if (re->net->hook == FV_HOOK_XDP)
 		return a.xdp_from_ns && !a.from_ns && a.tcx == run->features.tcx;
@@ -233,7 +233,7 @@ static int check_ep(struct fv_run *run, struct fv_run_ep *re, struct fv_err *err
 	if (!has_host_route(run, re, &re->ep->ip4, &re->net->gw4) ||
 	    !has_host_route(run, re, &re->ep->ip6, &re->net->gw6))
 		re->todo |= FV_TODO_ROUTE;
-	if (!attached(run, re))
+	if (!attached(run, re, link))
 		re->todo |= FV_TODO_ATTACH;
 	if (!fv_hosts_linked(re->net->name, re->ep->name))
 		re->todo |= FV_TODO_HOSTS;

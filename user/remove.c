@@ -196,12 +196,15 @@ static int drop_last(struct fv_run *run, struct fv_err *err)
 
 int fv_run_remove(struct fv_run *run, struct fv_err *err)
 {
+	bool expedited = false;
 	int r = 0;
 
 	/* Out of the maps first: nothing is redirected to a device that is about to go. */
 	if (run->n_gone && run->dp && run->want.n_nets)
 		r = fv_run_fill(run, err);
 	/* Devices before pins: letting go of a link costs a grace period, of a dead one nothing. */
+	if (!r)
+		expedited = fv_host_expedite(run, run->n_gone);
 	r = r ?: drop_ports(run, err);
 	for (size_t i = 0; i < run->n_gone && !r; i++) {
 		const struct fv_run_gone *gone = &run->gone[i];
@@ -218,6 +221,8 @@ int fv_run_remove(struct fv_run *run, struct fv_err *err)
 	for (size_t i = 0; i < run->state.topo.n_nets && !r; i++)
 		if (!fv_topo_net(&run->want, run->state.topo.nets[i].name))
 			r = fv_hosts_remove(run->state.topo.nets[i].name, err);
+	if (expedited)
+		r = fv_host_restore(run, true, r ? NULL : err) ?: r;
 	if (!r && !run->want.n_nets)
 		r = drop_last(run, err);
 	return r;

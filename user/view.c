@@ -125,6 +125,7 @@ static int read_health(struct fv_run *run, struct fv_view *view, struct fv_err *
 
 	for (size_t i = 0; i < run->n_eps && !r; i++) {
 		const struct fv_run_ep *re = &run->eps[i];
+		const struct fv_link *link;
 		struct fv_view_ep *v;
 		struct fv_attached a;
 
@@ -145,7 +146,8 @@ static int read_health(struct fv_run *run, struct fv_view *view, struct fv_err *
 			strcpy(v->hook, "xdp");
 		else if (a.from_ns)
 			strcpy(v->hook, a.tcx ? "tcx" : "clsact");
-		if (a.foreign_xdp && !r)
+		link = fv_host_ifindex(&run->host, v->ifindex);
+		if (link && link->xdp_prog != a.xdp_from_ns && !r)
 			r = add_line(&v->problems,
 				     "an XDP program of somebody else is on its port");
 	}

@@ -277,7 +277,6 @@ void fv_dp_query(struct fv_dp *dp, int ifindex, const char *port, struct fv_atta
 	struct fv_attached a = { .current = true };
 	struct bpf_link_info info;
 	FV_AUTO_FD int fd = -1;
-	__u32 id = 0;
 
 	a.to_ns = query_tc(dp, ifindex, port, &to_ns, &a);
 	fd = open_link(dp, ifindex, port, &xdp_from_ns, &info);
@@ -287,8 +286,6 @@ void fv_dp_query(struct fv_dp *dp, int ifindex, const char *port, struct fv_atta
 	} else {
 		a.from_ns = query_tc(dp, ifindex, port, &from_ns, &a);
 	}
-	if (!bpf_xdp_query_id(ifindex, 0, &id) && id && id != a.xdp_from_ns)
-		a.foreign_xdp = true;
 	*ret = a;
 }
 
