@@ -90,20 +90,17 @@ int fv_err_set(struct fv_err *err, int code, const char *fmt, ...)
 
 void fv_err_add(struct fv_err *err, const char *fmt, ...)
 {
-	char raw[sizeof(err->msg)], context[sizeof(err->msg)], old[sizeof(err->msg)];
+	char context[sizeof(err->msg)], all[2 * sizeof(err->msg) + 2];
 	va_list ap;
-	int n;
 
 	if (!err || !err->code)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(raw, sizeof(raw), fmt, ap);
+	vsnprintf(context, sizeof(context), fmt, ap);
 	va_end(ap);
-	escape(raw, context, sizeof(context));
-	memcpy(old, err->msg, sizeof(old));
-	n = snprintf(err->msg, sizeof(err->msg), "%s: ", context);
-	if (n > 0 && (size_t)n < sizeof(err->msg))
-		snprintf(err->msg + n, sizeof(err->msg) - (size_t)n, "%s", old);
+	snprintf(all, sizeof(all), "%s: %s", context, err->msg);
+	/* Nothing in the old message is escaped twice: it has nothing left to escape. */
+	escape(all, err->msg, sizeof(err->msg));
 }
 
 int fv_err_oom(struct fv_err *err)

@@ -247,7 +247,7 @@ static int unpack_net(json_t *from, struct fv_err *err, struct fv_net *net)
 	r = fv_name_check("network", name, err);
 	if (r)
 		return r;
-	if (id < 0 || id > FV_NETWORK_ID_MAX || mtu < 0 || mtu > UINT16_MAX ||
+	if (id < 0 || id > FV_NETWORK_ID_MAX || mtu < 0 || mtu > INT32_MAX ||
 	    (strcmp(hook, hooks[FV_HOOK_TC]) && strcmp(hook, hooks[FV_HOOK_XDP])) ||
 	    !json_is_array(eps))
 		return fv_err_set(err, -EINVAL, "network \"%s\": id, mtu, hook or endpoints", name);
