@@ -1,0 +1,4 @@
+int cmd_up(int argc, char **argv)
+{
+	return 0;
+}
