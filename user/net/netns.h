@@ -57,7 +57,8 @@ int fv_netns_find(dev_t dev, ino_t ino, struct fv_err *err, int *ret_fd);
  * fv_netns_name - make /run/netns/NAME (a bind mount, as ip-netns(8) does, with
  * /run/netns a shared mount so that other mount namespaces see it). -EEXIST.
  * @ret_made_dir: set to true if /run/netns was made by this call; may be NULL.
- * fv_netns_unname - unmount and unlink; a name without a mount is only unlinked.
+ * fv_netns_unname - unmount and unlink; a name without a mount is only unlinked. -ENOENT
+ *   without a message where there is no such name.
  * fv_netns_rmdir - undo the making of /run/netns: unmount it and remove it if it is empty.
  */
 int fv_netns_name(const char *name, int fd, struct fv_err *err, bool *ret_made_dir);
@@ -67,7 +68,8 @@ int fv_netns_rmdir(struct fv_err *err);
 /*
  * fv_netns_exec - become CMD in the namespace as `ip netns exec NAME CMD` does:
  * own mount namespace, /sys of the namespace, files of /etc/netns/NAME bound over
- * /etc. @name: for /etc/netns, may be NULL. Returns only on failure.
+ * /etc. @name: for /etc/netns, may be NULL. Returns only on failure, perhaps inside the
+ * namespace: the process must end then. -ENOENT: no such command.
  */
 int fv_netns_exec(int fd, const char *name, char *const argv[], struct fv_err *err);
 

@@ -37,19 +37,19 @@ int fv_rtnl_flush(struct fv_rtnl *rt, struct fv_err *err);
 
 enum fv_rtnl_accept {
 	FV_ACCEPT_NONE = 0,
-	FV_ACCEPT_EXISTS = 1,	/* EEXIST is as good as done */
-	FV_ACCEPT_GONE = 2,	/* so are ENOENT, ENODEV, ESRCH, EADDRNOTAVAIL */
+	FV_ACCEPT_EXISTS = 1, /* EEXIST is as good as done */
+	FV_ACCEPT_GONE = 2,   /* so are ENOENT, ENODEV, ESRCH, EADDRNOTAVAIL */
 };
 
 /* ---- links ---- */
 
 struct fv_veth {
-	const char *port;	/* name of the end in the socket's namespace */
-	const char *ifname;	/* name of the end in the other one */
-	const uint8_t *port_mac, *mac;	/* 6 bytes each */
+	const char *port;	       /* name of the end in the socket's namespace */
+	const char *ifname;	       /* name of the end in the other one */
+	const uint8_t *port_mac, *mac; /* 6 bytes each */
 	uint32_t mtu;
-	uint32_t group;		/* device group of the port end */
-	int netns_fd;		/* namespace of the other end */
+	uint32_t group; /* device group of the port end */
+	int netns_fd;	/* namespace of the other end */
 };
 
 /* Both ends are down and have their MACs and MTU from the start (udev leaves a given MAC alone). */
@@ -57,41 +57,45 @@ int fv_link_create_veth(struct fv_rtnl *rt, const struct fv_veth *veth, struct f
 
 struct fv_link_change {
 	int ifindex;
-	const char *what;	/* name for messages */
-	int up;			/* 1 up, 0 down, -1 leave */
-	uint32_t mtu;		/* 0: leave */
-	const char *alias;	/* NULL: leave */
-	const uint8_t *mac;	/* NULL: leave */
-	bool no_ip6_ll;		/* IPv6 makes no link-local address (addr_gen_mode none) */
-	uint32_t group;		/* 0: leave */
+	const char *what;   /* name for messages */
+	int up;		    /* 1 up, 0 down, -1 leave */
+	uint32_t mtu;	    /* 0: leave */
+	const char *alias;  /* NULL: leave */
+	const uint8_t *mac; /* NULL: leave */
+	bool no_ip6_ll;	    /* IPv6 makes no link-local address (addr_gen_mode none) */
+	uint32_t group;	    /* 0: leave */
 };
 
 int fv_link_change(struct fv_rtnl *rt, const struct fv_link_change *change, struct fv_err *err);
 int fv_link_delete(struct fv_rtnl *rt, int ifindex, const char *what, enum fv_rtnl_accept accept,
 		   struct fv_err *err);
-/* Deletes every device of a group in one go: the caller has made sure whose they are. */
+/*
+ * Deletes every device of a group in one go: the caller has made sure whose they are. An
+ * empty group is fine; group 0, where everybody's devices are, is refused with -EINVAL.
+ */
 int fv_link_delete_group(struct fv_rtnl *rt, uint32_t group, struct fv_err *err);
 
 struct fv_link {
 	int ifindex;
 	char name[16];
-	char kind[16];		/* "veth", "bridge", ...; "" for a physical one */
+	char kind[16]; /* "veth", "bridge", ...; "" for a physical one */
 	char alias[256];
 	uint8_t mac[6];
 	uint32_t mtu;
 	uint32_t group;
-	bool up;		/* IFF_UP */
-	int peer_ifindex;	/* IFLA_LINK; 0: none */
-	int peer_nsid;		/* IFLA_LINK_NETNSID; -1: none, same namespace */
-	bool no_ip6_ll;		/* addr_gen_mode is none */
+	bool up;	   /* IFF_UP */
+	int peer_ifindex;  /* IFLA_LINK; 0: none */
+	int peer_nsid;	   /* IFLA_LINK_NETNSID; -1: none, same namespace */
+	bool no_ip6_ll;	   /* addr_gen_mode is none */
+	uint32_t xdp_prog; /* id of the XDP program on it; 0: none */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
 };
 
 /* All links; *ret is one malloc'ed array, sorted by ifindex. */
 int fv_link_dump(struct fv_rtnl *rt, struct fv_err *err, struct fv_link **ret, size_t *ret_n);
 /* Only those of a group (a filter of our own where the kernel has none). */
-int fv_link_dump_group(struct fv_rtnl *rt, uint32_t group, struct fv_err *err,
-		       struct fv_link **ret, size_t *ret_n);
+int fv_link_dump_group(struct fv_rtnl *rt, uint32_t group, struct fv_err *err, struct fv_link **ret,
+		       size_t *ret_n);
 /* -ENODEV without a message in err where there is none. */
 int fv_link_find(struct fv_rtnl *rt, const char *name, struct fv_err *err, struct fv_link *ret);
 
@@ -102,7 +106,7 @@ int fv_nsid_of(struct fv_rtnl *rt, int netns_fd, struct fv_err *err, int *ret);
 
 struct fv_addr {
 	int ifindex;
-	struct fv_prefix prefix;	/* the address with its prefix length */
+	struct fv_prefix prefix; /* the address with its prefix length */
 };
 
 /* No duplicate address detection, no prefix route; permanent. */
@@ -112,26 +116,30 @@ int fv_addr_delete(struct fv_rtnl *rt, const struct fv_addr *addr, enum fv_rtnl_
 		   struct fv_err *err);
 int fv_addr_dump(struct fv_rtnl *rt, struct fv_err *err, struct fv_addr **ret, size_t *ret_n);
 
-#define FV_RTPROT 0xf5	/* route protocol of all our routes: what proves them ours */
+#define FV_RTPROT 0xf5 /* route protocol of all our routes: what proves them ours */
 #define FV_ROUTE_MAIN 254
 
 struct fv_route {
-	struct fv_prefix dst;	/* len 0 and the family: default */
-	struct fv_ip via;	/* family 0: none */
-	struct fv_ip src;	/* preferred source; family 0: none */
-	int oif;		/* 0: none */
-	uint8_t type;		/* RTN_UNICAST, RTN_UNREACHABLE, ...; 0 means RTN_UNICAST */
-	uint8_t protocol;	/* RTPROT_*; what a dump found; FV_RTPROT when adding */
-	uint32_t table;		/* 0 means main */
+	struct fv_prefix dst; /* len 0 and the family: default */
+	struct fv_ip via;     /* family 0: none */
+	struct fv_ip src;     /* preferred source; family 0: none */
+	int oif;	      /* 0: none */
+	uint8_t type;	      /* RTN_UNICAST, RTN_UNREACHABLE, ...; 0 means RTN_UNICAST */
+	uint8_t protocol;     /* RTPROT_*; to add or delete, 0 means FV_RTPROT */
+	uint32_t table;	      /* 0 means main */
 	uint32_t metric;
 	bool onlink;
 };
 
 int fv_route_add(struct fv_rtnl *rt, const struct fv_route *route, enum fv_rtnl_accept accept,
 		 struct fv_err *err);
+/* Only a route of this protocol goes. */
 int fv_route_delete(struct fv_rtnl *rt, const struct fv_route *route, enum fv_rtnl_accept accept,
 		    struct fv_err *err);
-/* Both families, every table; cached and local-table routes left out. */
+/*
+ * Both families, every table; cached and local-table routes left out. One with several next
+ * hops has neither oif nor via.
+ */
 int fv_route_dump(struct fv_rtnl *rt, struct fv_err *err, struct fv_route **ret, size_t *ret_n);
 
 struct fv_neigh {
