@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a figure depends on besides the code: machine, kernel, netfilter, tools."""
+
+import datetime
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from lib import bpf
+from lib.fastveth import binary
+from lib.loads import congestion_control
+from lib.sandbox import BENCH, TOP, Failed, Place
+
+
+def read(path):
+    """Text of a small file, None where there is none."""
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
+
+
+def cpu_model():
+    info = read("/proc/cpuinfo") or ""
+    match = re.search(r"^(?:model name|Model|cpu model)\s*:\s*(.+)$", info, re.M)
+    return match[1] if match else platform.machine()
+
+
+def mitigations():
+    """Only what is in effect: every "Not affected" would be noise."""
+    folder = Path("/sys/devices/system/cpu/vulnerabilities")
+    states = {path.name: read(path) for path in sorted(folder.glob("*"))}
+    return {name: state for name, state in states.items() if state != "Not affected"}
+
+
+def output(argv):
+    """First line that a tool prints about itself."""
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return re.sub(r"\x1b\[[0-9;]*m", "", lines[0]).strip() if lines else None
+
+
+def versions():
+    found = {"iperf3": output(["iperf3", "--version"]),
+             "sockperf": output(["sockperf", "--version"]),
+             "iproute2": output(["ip", "-V"]),
+             "bpftool": output([bpf.bpftool(), "version"]),
+             "python": platform.python_version(),
+             "commit": output(["git", "-c", "safe.directory=*", "-C", str(TOP), "describe",
+                               "--always", "--dirty"])}
+    try:
+        found["fastveth"] = output([str(binary()), "version"])
+    except Failed:
+        found["fastveth"] = None
+    return found
+
+
+def netfilter(place):
+    return place.json([sys.executable, BENCH / "lib" / "conntrack.py"])
+
+
+def collect():
+    return {
+        "kernel": f"{platform.release()} {platform.version()}",
+        "cpu": cpu_model(),
+        "ncpu": len(os.sched_getaffinity(0)),
+        "mitigations": mitigations(),
+        "conntrack": netfilter(Place()),
+        "tcp": {"tcp_stream": congestion_control(),
+                "host": read("/proc/sys/net/ipv4/tcp_congestion_control"),
+                "rmem": read("/proc/sys/net/ipv4/tcp_rmem"),
+                "wmem": read("/proc/sys/net/ipv4/tcp_wmem")},
+        "bpf_jit": {"enable": read("/proc/sys/net/core/bpf_jit_enable"),
+                    "harden": read("/proc/sys/net/core/bpf_jit_harden")},
+        "bpf_stats_enabled": read("/proc/sys/kernel/bpf_stats_enabled"),
+        "load_before": read("/proc/loadavg"),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.argv),
+        "versions": versions(),
+    }
+
+
+def cpu_pair():
+    """
+    CPUs for server and client: the last one, and the nearest that is another core.
+
+    The last, because the first has most of the machine's interrupts. (cpu, None)
+    where there is no second one.
+    """
+    cpus = sorted(os.sched_getaffinity(0), reverse=True)
+    text = read(f"/sys/devices/system/cpu/cpu{cpus[0]}/topology/thread_siblings_list") or ""
+    siblings = set()
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        siblings.update(range(int(first), int(last or first) + 1))
+    others = [cpu for cpu in cpus[1:] if cpu not in siblings] or cpus[1:]
+    return cpus[0], others[0] if others else None

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The fastveth program as a user runs it: command line in, JSON out."""
+
+import os
+from pathlib import Path
+
+from lib.sandbox import TOP, Failed
+
+# Nearly all: a neighbour or multicast packet now and then goes the slow path.
+SHARE = 0.99
+
+
+def binary():
+    path = Path(os.environ.get("FASTVETH") or TOP / "build" / "fastveth").resolve()
+    if not path.is_file():
+        raise Failed(f"{path} does not exist: run `make`")
+    return path
+
+
+def topology(names, hook, subnet="10.77.0.0/24"):
+    spaces = "".join(f"      {name}: {{}}\n" for name in names)
+    return (f"networks:\n  bench:\n    subnet: {subnet}\n    subnet6: fd77::/64\n    mtu: 1500\n"
+            f"    hook: {hook}\n    namespaces:\n{spaces}")
+
+
+class Fastveth:
+    """fastveth on one Host."""
+
+    def __init__(self, host):
+        self.host = host
+        self.program = str(binary())
+
+    def argv(self, *words):
+        return [self.program, *words]
+
+    def write(self, text):
+        """Where `up` finds the topology: a path on the host."""
+        self.host.path("/run/bench.yaml").write_text(text)
+        return "/run/bench.yaml"
+
+    def up(self, text, environment=()):
+        self.host.run(["env", *environment, *self.argv("up", self.write(text))])
+
+    def read(self, verb, pick, codes=(0,)):
+        """pick(what VERB -j prints)."""
+        answer = self.host.json(self.argv(verb, "-j"), codes=codes)
+        try:
+            return pick(answer)
+        except (KeyError, IndexError, TypeError) as error:
+            raise Failed(f"fastveth {verb} -j: not as documented: {error!r}") from None
+
+    def hook(self):
+        """The one hook that all ports are on, if all is well."""
+        def pick(status):
+            if not status["healthy"]:
+                reasons = [why for port in status["ports"] for why in port["reasons"]]
+                raise Failed(f"fastveth status: not healthy: {'; '.join(reasons) or 'no reason'}")
+            hooks = {port["hook"] for port in status["ports"]}
+            if len(hooks) != 1:
+                raise Failed(f"fastveth status: ports on hooks {hooks}, expected one")
+            return hooks.pop()
+        return self.read("status", pick, codes=(0, 1))
+
+    def address(self, name):
+        """The first address of an endpoint: the IPv4 one."""
+        return self.read("list", lambda view: {
+            point["name"]: point["addresses"][0] for point in view["endpoints"]}[name])
+
+    def counters(self):
+        """Packets over all endpoints: (sent, sent by shortcut, received by shortcut)."""
+        def pick(stats):
+            points = stats["endpoints"]
+            return (sum(point["tx"]["packets"] for point in points),
+                    sum(point["tx"]["shortcut_packets"] for point in points),
+                    sum(point["rx"]["shortcut_packets"] for point in points))
+        return self.read("stats", pick)
+
+    def program_ids(self, name):
+        ids = self.read("inspect", lambda view: [
+            prog["id"] for prog in view["programs"] if prog["name"] == name])
+        if not ids:
+            raise Failed(f"fastveth inspect: no program {name}")
+        return ids
+
+
+def proof(before, after, least):
+    """
+    Why the packets between two counters() did not take the shortcut, or None.
+
+    @least: packets that the load is known to have delivered.
+    """
+    sent, sent_short, received_short = (b - a for a, b in zip(before, after))
+    if sent_short < least or received_short < least:
+        return (f"{least} packets or more were delivered, but the shortcut counted {sent_short} "
+                f"sent and {received_short} received")
+    if sent_short < SHARE * sent:
+        return f"only {sent_short} of {sent} packets took the shortcut"
+    return None

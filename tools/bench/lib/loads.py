@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""iperf3 and sockperf runs between two places, and what they report.
+
+Every run has a server of its own, which is gone afterwards. What is counted is
+what the receiver got.
+"""
+
+import json
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from lib.sandbox import Failed, reason
+
+UNITS = {"tcp_stream": "Gbit/s", "tcp_rr_p50": "us", "tcp_rr_p99": "us", "udp_64": "packets/s"}
+LOWER_IS_BETTER = {"tcp_rr_p50", "tcp_rr_p99"}
+TOOLS = {"tcp_stream": "iperf3", "udp_64": "iperf3", "tcp_rr": "sockperf"}
+LOAD_OF = {"tcp_stream": "tcp_stream", "tcp_rr_p50": "tcp_rr", "tcp_rr_p99": "tcp_rr",
+           "udp_64": "udp_64"}
+
+UDP_SIZE = 64
+RR_SIZE = 64
+GSO_MAX = 65536
+INTERVAL = 0.25  # of iperf3; the first one is warm-up
+PATIENCE = 15  # seconds that a tool may take beyond its load
+
+
+def free_port():
+    """The kernel's choice, of this namespace: the only one where others have ports too."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def wait_listening(proc, name, port):
+    """Until the process's namespace has a TCP listener on the port."""
+    wanted = re.compile(rf":{port:04X} [0-9A-F]+:0000 0A ")
+    table = Path(f"/proc/{proc.pid}/net/tcp")
+    for _ in range(500):
+        if proc.poll() is not None:
+            raise Failed(f"{name}: {reason(''.join(proc.communicate()))}")
+        try:
+            if wanted.search(table.read_text()):
+                return
+        except OSError:
+            continue  # it has just ended
+        time.sleep(0.005)
+    raise Failed(f"{name}: no listener on port {port} after 2.5 s")
+
+
+def serve_and_load(path, cpus, server, client, port, timeout):
+    """Start the server, run the client to its end; returns the output of both."""
+    proc = subprocess.Popen(path.server.argv(server, cpus[0]), stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+    try:
+        wait_listening(proc, server[0], port)
+        answer = path.client.run(client, cpu=cpus[1], timeout=timeout)
+        # iperf3 -1 ends by itself; sockperf's server has to be told.
+        return answer, proc.communicate(timeout=5)[0] if "-1" in server else ""
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{server[0]}: the server did not end") from None
+    finally:
+        if proc.poll() is None:
+            proc.kill()
+            proc.communicate()
+
+
+def iperf(path, cpus, seconds, options):
+    """Bytes received in each interval and its length in seconds, from the server's report."""
+    port = free_port() if path.host is None else 5201
+    server = ["iperf3", "-s", "-1", "-J", "-i", INTERVAL, "-B", path.address, "-p", port]
+    client = ["iperf3", "-c", path.address, "-p", port, "-t", seconds, "-J",
+              "--connect-timeout", "2000", *options]
+    _, out = serve_and_load(path, cpus, server, client, port, seconds + PATIENCE)
+    try:
+        report = json.loads(out)
+        if "error" in report:
+            raise Failed(f"iperf3: {report['error']}")
+        parts = [(part["sum"]["bytes"], part["sum"]["seconds"]) for part in report["intervals"]]
+    except (ValueError, KeyError):
+        raise Failed(f"iperf3: the server's report is not understood: {out[:80]!r}") from None
+    if sum(size for size, _ in parts[1:]) == 0:
+        raise Failed("iperf3: nothing was received")
+    return parts
+
+
+def rate(parts):
+    """Bytes per second after the warm-up."""
+    return sum(size for size, _ in parts[1:]) / sum(length for _, length in parts[1:])
+
+
+def congestion_control():
+    """
+    cubic, the kernel's own default, where there is one; else the host's default.
+
+    Not simply the latter: BBR paces by timers and then they are what is measured (here it
+    halves a bare cable).
+    """
+    known = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+    default = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    return "cubic" if "cubic" in known else default
+
+
+def tcp_stream(path, cpus, seconds):
+    parts = iperf(path, cpus, seconds, ["-C", congestion_control()])
+    return {"tcp_stream": rate(parts) * 8 / 1e9}, sum(size for size, _ in parts) // GSO_MAX
+
+
+def udp_64(path, cpus, seconds):
+    parts = iperf(path, cpus, seconds, ["-u", "-l", UDP_SIZE, "-b", "0"])
+    return {"udp_64": rate(parts) / UDP_SIZE}, sum(size for size, _ in parts) // UDP_SIZE
+
+
+def tcp_rr(path, cpus, seconds):
+    port = free_port() if path.host is None else 5300
+    common = ["--tcp", "-i", path.address, "-p", port]
+    server = ["sockperf", "server", *common]
+    client = ["sockperf", "ping-pong", *common, "-m", RR_SIZE, "-t", seconds, "--full-rtt"]
+    out, _ = serve_and_load(path, cpus, server, client, port, seconds + PATIENCE)
+    found = {key: re.search(rf"percentile {key}\.0+ = +([0-9.]+)", out) for key in ("50", "99")}
+    total = re.search(r"\[Total Run\].* ReceivedMessages=(\d+)", out)
+    if not all(found.values()) or not total:
+        raise Failed(f"sockperf: {reason(out)}")
+    return ({f"tcp_rr_p{key}": float(match[1]) for key, match in found.items()},
+            2 * int(total[1]))
+
+
+# Each returns ({case: value}, packets that the receiver got at least).
+LOADS = {"tcp_stream": tcp_stream, "tcp_rr": tcp_rr, "udp_64": udp_64}

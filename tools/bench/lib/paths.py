@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The ways between a client and a server that are compared.
+
+    host       real host's lo             own         ports of fastveth, hook tc
+    loopback   lo of a fresh namespace    own-clsact  the same without tcx
+    cable      cli eth0 ---- eth0 srv     own-xdp     the same with hook xdp
+    bridge     cli eth0 -- p0 br0 p1 -- eth0 srv
+    route      cli eth0 -- p0 (host forwards) p1 -- eth0 srv
+
+Each but the first is on a Host of its own, so that one's rules, conntrack and
+neighbours cost the others nothing.
+"""
+
+from dataclasses import dataclass, field
+
+from lib.fastveth import Fastveth, topology
+from lib.sandbox import Failed, Host, Place
+
+
+@dataclass
+class Path:
+    name: str
+    client: Place
+    server: Place
+    address: str
+    host: Host = None
+    fastveth: Fastveth = None
+    info: dict = field(default_factory=dict)
+
+
+def up_leaf(name, address, gateway=None):
+    lines = [f"{name}: link set lo up", f"{name}: link set eth0 mtu 1500 up",
+             f"{name}: addr add {address} dev eth0"]
+    return lines + ([f"{name}: route add default via {gateway}"] if gateway else [])
+
+
+def leaves(host, lines):
+    host.ip(["netns add cli", "netns add srv", *lines])
+    return host.leaf("cli"), host.leaf("srv")
+
+
+def build_host(_):
+    return Path("host", Place(), Place(), "127.0.0.1")
+
+
+def build_loopback(host):
+    return Path("loopback", host, host, "127.0.0.1")
+
+
+def build_cable(host):
+    places = leaves(host, ["link add eth0 netns cli type veth peer name eth0 netns srv",
+                           *up_leaf("cli", "10.77.0.2/24"), *up_leaf("srv", "10.77.0.3/24")])
+    return Path("cable", *places, "10.77.0.3")
+
+
+def build_bridge(host):
+    places = leaves(host, ["link add br0 type bridge",
+                           "link add p0 type veth peer name eth0 netns cli",
+                           "link add p1 type veth peer name eth0 netns srv",
+                           "link set p0 master br0 up", "link set p1 master br0 up",
+                           "link set br0 up",
+                           *up_leaf("cli", "10.77.0.2/24"), *up_leaf("srv", "10.77.0.3/24")])
+    return Path("bridge", *places, "10.77.0.3")
+
+
+def build_route(host):
+    places = leaves(host, ["link add p0 type veth peer name eth0 netns cli",
+                           "link add p1 type veth peer name eth0 netns srv",
+                           "link set p0 up", "link set p1 up",
+                           "addr add 10.77.1.1/24 dev p0", "addr add 10.77.2.1/24 dev p1",
+                           *up_leaf("cli", "10.77.1.2/24", "10.77.1.1"),
+                           *up_leaf("srv", "10.77.2.2/24", "10.77.2.1")])
+    host.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+    return Path("route", *places, "10.77.2.2")
+
+
+def build_own(host, name, yaml_hook, wanted, environment=()):
+    fastveth = Fastveth(host)
+    fastveth.up(topology(["cli", "srv"], yaml_hook), environment)
+    hook = fastveth.hook()
+    if hook not in wanted:
+        raise Failed(f"fastveth put the ports on {hook}, not on {' or '.join(wanted)}")
+    return Path(name, host.leaf("cli"), host.leaf("srv"), fastveth.address("srv"),
+                fastveth=fastveth, info={"hook": hook})
+
+
+BUILDERS = {
+    "host": build_host,
+    "loopback": build_loopback,
+    "cable": build_cable,
+    "bridge": build_bridge,
+    "route": build_route,
+    "own": lambda host: build_own(host, "own", "tc", ["tcx", "clsact"]),
+    "own-clsact": lambda host: build_own(host, "own-clsact", "tc", ["clsact"],
+                                         ["FASTVETH_NO_TCX=1"]),
+    "own-xdp": lambda host: build_own(host, "own-xdp", "xdp", ["xdp"]),
+}
+
+
+def build(name):
+    host = None if name == "host" else Host()
+    try:
+        path = BUILDERS[name](host)
+    except Failed:
+        host.close()
+        raise
+    path.host = host
+    return path

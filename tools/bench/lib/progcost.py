@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a run of a BPF program costs, and how much of that is the program.
+
+The kernel adds up run time and runs of each program; the clock around a run is
+most of what it reads. So each program has a twin: ports of the same kind, the
+same load, an empty program on the same hook. Both are measured in every round,
+in random order, on one CPU.
+
+    cli eth0 -- fv-cli (host) fv-srv -- eth0 srv     fastveth's programs
+    cli eth0 -- p0     (host)     p1 -- eth0 srv     empty programs
+"""
+
+import os
+import random
+from dataclasses import dataclass, field
+
+from lib import bpf, environ, paths, stats
+from lib.loads import LOADS
+from lib.sandbox import BENCH, Failed, Host
+
+LOAD_NAMES = {"udp": "udp_64", "tcp": "tcp_stream"}
+# Program: hook in the topology, direction of its hook, who sends to srv.
+KNOWN = {
+    "fv_from_ns": ("tc", "ingress", "cli"),
+    "fv_xdp_from_ns": ("xdp", "ingress", "cli"),
+    "fv_to_ns": ("tc", "egress", "host"),
+}
+
+
+@dataclass
+class Side:
+    """One of two programs: its ids and the path whose packets it sees."""
+    ids: list
+    path: paths.Path
+    samples: dict = field(default_factory=dict)  # load: [ns per run]
+    runs: dict = field(default_factory=dict)  # load: runs over all rounds
+
+
+@dataclass
+class Measure:
+    name: str
+    hook: str
+    program: Side
+    empty: Side
+
+
+class Bench:
+    """Hosts that are built when the first program needs them."""
+
+    def __init__(self):
+        self.hosts = []
+        self.made = {}
+
+    def once(self, key, build):
+        if key not in self.made:
+            self.made[key] = build()
+        return self.made[key]
+
+    def own(self, hook):
+        def build():
+            path = paths.build("own-xdp" if hook == "xdp" else "own")
+            self.hosts.append(path.host)
+            return path
+        return self.once(("own", hook), build)
+
+    def twin(self, hook, file, tag):
+        """The path "route" with the programs of an object file on its ports."""
+        def build():
+            host = Host()
+            self.hosts.append(host)
+            path = paths.build_route(host)
+            path.host = host
+            return path, bpf.Pinned(host, file, "bench")
+        return self.once(("twin", hook, tag), build)
+
+    def attached(self, hook, direction, file, name, tag):
+        """A Side with the program on both ports of its twin."""
+        path, pinned = self.twin(hook, file, tag)
+
+        def attach():
+            for device in ("p0", "p1"):
+                pinned.attach(name, device, hook, direction)
+        self.once(("attached", hook, tag, name), attach)
+        return Side(pinned.ids(name), path)
+
+    def address(self, host):
+        """A source for what the host itself sends: of a real one, the uplink's address."""
+        self.once(("address", host), lambda: host.ip(["addr add 192.0.2.1/32 dev lo"]))
+
+    def empty(self, hook, direction):
+        name = "empty_xdp" if hook == "xdp" else f"empty_{direction}"
+        file = bpf.compiled(BENCH / "empty.bpf.c")
+        return self.attached(hook, direction, file, name, "empty")
+
+    def known(self, name):
+        """A program of fastveth's beside an empty one."""
+        yaml_hook, direction, sender = KNOWN[name]
+        own = self.own(yaml_hook)
+        hook = own.info["hook"]
+        # Both twins have both directions attached, as fastveth's ports have.
+        empty = self.empty(hook, direction)
+        if hook != "xdp":
+            self.empty(hook, "egress" if direction == "ingress" else "ingress")
+        program = Side(own.fastveth.program_ids(name), own)
+        if sender == "host":
+            for side in (program, empty):
+                self.address(side.path.host)
+                side.path = paths.Path("host", side.path.host, side.path.server,
+                                       side.path.address, side.path.host)
+        return Measure(name, hook, program, empty)
+
+    def from_file(self, file, hook):
+        """A program of an object file, FILE or FILE:NAME, beside an empty one."""
+        file, _, name = file.partition(":")
+        if not os.path.isfile(file):
+            raise Failed(f"{file}: no such file")
+        file = os.path.abspath(file)
+        _, pinned = self.twin(hook, file, "file")
+        names = pinned.names()
+        if not name and len(names) == 1:
+            name = names[0]
+        if name not in names:
+            raise Failed(f"{file}: has programs {', '.join(names)}: name one as FILE:NAME")
+        program = self.attached(hook, "ingress", file, name, "file")
+        return Measure(name, hook, program, self.empty(hook, "ingress"))
+
+    def close(self):
+        for host in self.hosts:
+            host.close()
+
+
+def sample(side, load, seconds, cpu):
+    """(ns per run, runs) during one load."""
+    time, runs = bpf.run_time(side.ids)
+    _, least = LOADS[LOAD_NAMES[load]](side.path, (cpu, cpu), seconds)
+    time, runs = (after - before for after, before in zip(bpf.run_time(side.ids), (time, runs)))
+    if runs < least or not runs:
+        raise Failed(f"{least} packets or more were delivered, but the program ran {runs} times")
+    return time / runs, runs
+
+
+def rounds(measures, options, progress, refuse):
+    cpu = environ.cpu_pair()[0]
+    for number in range(options.rounds + 1):
+        for load in options.loads:
+            turns = [(measure, what) for measure in measures for what in ("program", "empty")]
+            random.shuffle(turns)
+            for measure, what in turns:
+                side = getattr(measure, what)
+                progress(number, f"{load}: {measure.name}, {what}")
+                try:
+                    cost, runs = sample(side, load, options.seconds, cpu)
+                except Failed as failed:
+                    cost, runs = None, 0
+                    if number:
+                        refuse(path=f"{measure.name} ({what})", case=load, cpus=1, round=number,
+                               reason=str(failed))
+                if number:
+                    side.samples.setdefault(load, []).append(cost)
+                    side.runs[load] = side.runs.get(load, 0) + runs
+
+
+def numbers(samples):
+    median, low, high = (stats.rounded(value, 4) for value in stats.spread(samples))
+    return {"samples": [stats.rounded(value) for value in samples], "median": median, "low": low,
+            "high": high}
+
+
+def results(measures, loads):
+    rows = []
+    for measure in measures:
+        for load in loads:
+            mine, empty = measure.program.samples[load], measure.empty.samples[load]
+            above = stats.pairwise(mine, empty, lambda a, b: a - b)
+            if above:
+                rows.append({"name": measure.name, "hook": measure.hook, "load": load,
+                             "unit": "ns", "runs": measure.program.runs[load], **numbers(mine),
+                             "empty": numbers(empty), "above": numbers(above)})
+    return rows
+
+
+def cost(options, say, progress):
+    """Returns (programs[], skipped[], refused[])."""
+    bench, measures, skipped, refused = Bench(), [], [], []
+
+    def skip(name, failed):
+        skipped.append({"program": name, "reason": str(failed)})
+        say(f"skipped: program {name}: {failed}")
+
+    counting = None
+    try:
+        if options.object:
+            measures.append(bench.from_file(options.object, options.hook))
+        for name in [] if options.object else options.programs:
+            try:
+                measures.append(bench.known(name))
+            except Failed as failed:
+                skip(name, failed)
+        counting = bpf.enable_stats()
+        rounds(measures, options, progress, lambda **what: refused.append(what))
+    finally:
+        if counting is not None:
+            os.close(counting)
+        bench.close()
+    return results(measures, options.loads), skipped, refused

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables for people, JSON for programs, progress for the impatient."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from lib import stats
+from lib.loads import LOWER_IS_BETTER, UNITS
+
+
+def say(text):
+    """One line on stderr; a progress line that stands there is overwritten."""
+    print(f"\r\033[K{text}" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
+
+
+class Progress:
+    """On a terminal a line that is rewritten, elsewhere one line a round."""
+
+    def __init__(self, what, rounds):
+        self.what, self.rounds, self.shown = what, rounds, None
+
+    def __call__(self, number, text):
+        stage = f"round {number}/{self.rounds}" if number else "warm-up"
+        if sys.stderr.isatty():
+            print(f"\r\033[K{self.what}: {stage}, {text}", end="", file=sys.stderr, flush=True)
+        elif number != self.shown:
+            print(f"{self.what}: {stage}", file=sys.stderr, flush=True)
+        self.shown = number
+
+    def done(self):
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def number(value, digits=4):
+    """Four significant digits, without an exponent: 24.51, 132400, 0.9871."""
+    if value is None:
+        return "-"
+    value = float(f"{value:.{digits}g}")
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+
+
+def table(head, rows):
+    """First column left, the others right."""
+    text = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[i]) for row in text) for i in range(len(head))]
+    for row in text:
+        cells = [row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]
+        print("  " + "  ".join(cells).rstrip())
+    print()
+
+
+def header(environment, rounds):
+    conntrack = environment["conntrack"]
+    print(f"kernel {environment['kernel']}, {environment['ncpu']} x {environment['cpu']}")
+    print(f"host: conntrack {'active' if conntrack['active'] else 'not active'}, "
+          f"{conntrack['entries'] or 0} entries, {conntrack['nft_rules'] or 0} nft rules; "
+          f"{environment['date']}")
+    print(f"rounds: {rounds}, in a new order in each; {stats.SPREAD}; ratios are taken within a "
+          "round, then their median")
+    if rounds < stats.ROUNDS:
+        print(f"NOTE: these are no measurements: they take {stats.ROUNDS} rounds or more")
+    print(flush=True)
+
+
+def comparison(rows):
+    for case in UNITS:
+        for cpus in (1, 2):
+            part = [row for row in rows if row["case"] == case and row["cpus"] == cpus]
+            if not part:
+                continue
+            better = "lower" if case in LOWER_IS_BETTER else "higher"
+            where = "client and server on one CPU" if cpus == 1 else "on two CPUs"
+            print(f"{case}, {where}: {UNITS[case]}, {better} is better")
+            table(["path", "median", "low", "high", "/host", "/loopback", "/cable", "samples"],
+                  [[row["path"], number(row["median"]), number(row["low"]), number(row["high"]),
+                    *(number(row["ratio"].get(base), 3) for base in ("host", "loopback", "cable")),
+                    sum(sample is not None for sample in row["samples"])] for row in part])
+
+
+def programs(rows):
+    if not rows:
+        return
+    print("BPF programs: ns per run, and above an empty program on the same kind of port")
+    table(["program", "hook", "load", "runs", "median", "empty", "above", "low", "high"],
+          [[row["name"], row["hook"], row["load"], row["runs"], number(row["median"], 3),
+            number(row["empty"]["median"], 3), number(row["above"]["median"], 3),
+            number(row["above"]["low"], 3), number(row["above"]["high"], 3)] for row in rows])
+
+
+def scale(rows):
+    if not rows:
+        return
+    print("up and down of many namespaces: ms per namespace, and ratio to the scripts")
+    table(["what", "namespaces", "by", "median", "low", "high", "/script", "/script-parallel"],
+          [[row["what"], row["namespaces"], row["by"], number(row["median"]), number(row["low"]),
+            number(row["high"]), number(row["ratio"].get("script"), 3),
+            number(row["ratio"].get("script-parallel"), 3)] for row in rows])
+    growth = {(row["what"], row["by"]): row["growth"] for row in rows if "growth" in row}
+    if growth:
+        print("time per namespace, largest size / smallest: " +
+              ", ".join(f"{what} by {by} {number(x, 3)}" for (what, by), x in growth.items()))
+        print()
+
+
+def skipped(rows, refused):
+    for row in rows:
+        print("skipped: " + " ".join(str(row[key]) for key in row if key != "reason") +
+              f": {row['reason']}")
+    for row in refused:
+        print("refused: " + " ".join(str(row[key]) for key in ("path", "case")) +
+              f", {row['cpus']} CPU, round {row['round']}: {row['reason']}")
+
+
+def write(file, document):
+    """By rename, so that a reader never sees half of it."""
+    path = Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temp = path.with_name(path.name + ".tmp")
+    temp.write_text(json.dumps(document, indent=1) + "\n")
+    os.replace(temp, path)
