@@ -32,10 +32,19 @@ struct fv_frame {
 #define FV_DROP 0x200
 #define FV_REASON(verdict) ((verdict)&0xff)
 
+/*
+ * The kernel's struct ethhdr is packed, and a MAC an array of bytes: left to
+ * itself the compiler touches each byte alone.
+ */
 static __always_inline bool fv_mac_equal(const __u8 *a, const __u8 *b)
 {
 	return *(const __u32 *)a == *(const __u32 *)b &&
 	       *(const __u16 *)(a + 4) == *(const __u16 *)(b + 4);
+}
+
+static __always_inline __be16 fv_eth_proto(const struct ethhdr *eth)
+{
+	return *(const __be16 *)((const void *)eth + 12);
 }
 
 /* Layer 3 bytes of the largest packet that this frame puts on a wire; 0: cannot tell. */
@@ -64,12 +73,29 @@ static __always_inline int fv_not_routed(const struct fv_frame *f)
 	return FV_SLOW | (eth->h_dest[0] & 1 ? FV_SLOW_MULTICAST : FV_SLOW_NOT_ROUTED);
 }
 
+/*
+ * Is the target's device still the one that this entry was made for? The kernel empties fv_live
+ * when a device goes, but asking costs half as much as all the rest, so each
+ * endpoint is asked for once a clock tick.
+ */
+static __always_inline bool fv_alive(struct fv_endpoint *ep)
+{
+	__u32 now = bpf_jiffies64(), slot = ep->slot, *live;
+
+	if (ep->checked == now)
+		return true;
+	live = bpf_map_lookup_elem(&fv_live, &slot);
+	if (!live || *live != ep->ifindex)
+		return false;
+	ep->checked = now;
+	return true;
+}
+
 /* The part that both families share: target, size, liveness. */
 static __always_inline int fv_decide_target(const struct fv_port *port, const __be32 daddr[4],
 					    __u32 index, __u32 wire_len, struct fv_endpoint **ret)
 {
 	struct fv_endpoint *ep = fv_endpoint_find(port, daddr, index);
-	__u32 *live, slot;
 
 	if (!ep)
 		return fv_other_network(daddr, port->network) ? FV_DROP | FV_DROP_ISOLATION
@@ -77,11 +103,7 @@ static __always_inline int fv_decide_target(const struct fv_port *port, const __
 	if (!wire_len || wire_len > ep->mtu)
 		return FV_SLOW | FV_SLOW_MTU;
 	/* A packet to oneself is the kernel's to turn around. */
-	if (ep->ifindex == port->ifindex)
-		return FV_SLOW | FV_SLOW_TARGET;
-	slot = ep->slot;
-	live = bpf_map_lookup_elem(&fv_live, &slot);
-	if (!live || *live != ep->ifindex)
+	if (ep->ifindex == port->ifindex || !fv_alive(ep))
 		return FV_SLOW | FV_SLOW_TARGET;
 	*ret = ep;
 	return FV_SHORTCUT;
@@ -187,11 +209,12 @@ static __always_inline int fv_decide(const struct fv_frame *f, const struct fv_p
 		return FV_DROP | FV_DROP_SPOOFED_MAC;
 	if (f->tagged)
 		return FV_SLOW | FV_SLOW_VLAN;
-	if (eth->h_proto == bpf_htons(FV_ETH_P_IP))
+	if (fv_eth_proto(eth) == bpf_htons(FV_ETH_P_IP))
 		return fv_decide_ip4(f, port, ret);
-	if (eth->h_proto == bpf_htons(FV_ETH_P_IPV6))
+	if (fv_eth_proto(eth) == bpf_htons(FV_ETH_P_IPV6))
 		return fv_decide_ip6(f, port, ret);
-	if (eth->h_proto == bpf_htons(FV_ETH_P_8021Q) || eth->h_proto == bpf_htons(FV_ETH_P_8021AD))
+	if (fv_eth_proto(eth) == bpf_htons(FV_ETH_P_8021Q) ||
+	    fv_eth_proto(eth) == bpf_htons(FV_ETH_P_8021AD))
 		return FV_SLOW | FV_SLOW_VLAN;
 	return FV_SLOW | FV_SLOW_NOT_IP;
 }
@@ -209,9 +232,11 @@ static __always_inline bool fv_forward(const struct fv_frame *f, const struct fv
 
 	if ((void *)eth + FV_ETH_HLEN + sizeof(struct iphdr) > f->data_end)
 		return false;
-	__builtin_memcpy(eth->h_dest, ep->mac, 6);
-	__builtin_memcpy(eth->h_source, ep->port_mac, 6);
-	if (eth->h_proto == bpf_htons(FV_ETH_P_IP)) {
+	/* Both addresses lie together, there as here. */
+	((__u32 *)eth)[0] = ((const __u32 *)ep->mac)[0];
+	((__u32 *)eth)[1] = ((const __u32 *)ep->mac)[1];
+	((__u32 *)eth)[2] = ((const __u32 *)ep->mac)[2];
+	if (fv_eth_proto(eth) == bpf_htons(FV_ETH_P_IP)) {
 		struct iphdr *ip = (void *)(eth + 1);
 		__u32 check = ip->check;
 

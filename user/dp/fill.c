@@ -306,9 +306,11 @@ static bool empty_changed(const struct fill *f, bool apply)
 			__atomic_store_n(&cur->ifindex, 0, __ATOMIC_RELEASE);
 	}
 	for (uint32_t i = 0; i < f->maps->n_endpoints; i++) {
-		struct fv_endpoint *cur = &f->maps->endpoints[i];
+		struct fv_endpoint *cur = &f->maps->endpoints[i], want = f->endpoints[i];
 
-		if (!cur->network || !memcmp(cur, &f->endpoints[i], sizeof(*cur)))
+		/* The programs' own field. */
+		want.checked = cur->checked;
+		if (!cur->network || !memcmp(cur, &want, sizeof(want)))
 			continue;
 		dirty = true;
 		if (apply)

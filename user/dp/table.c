@@ -99,7 +99,7 @@ static const void *search(const void *key, const char *base, size_t n, size_t si
 int fv_table_put(struct fv_table *t, bool apply, bool *ret_same, struct fv_err *err)
 {
 	size_t size = t->key_size + t->value_size;
-	char value[64];
+	char value[sizeof(struct fv_port)];
 	int r;
 
 	r = find_all(t, err);
