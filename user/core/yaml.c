@@ -20,7 +20,7 @@
 #include "core/yaml.h"
 
 #define SIZE_LIMIT ((size_t)16 << 20)
-/* libyaml compares each anchor and alias with every anchor. */
+#define DEPTH_MAX 32
 #define ANCHORS_MAX 10000
 
 static const char *kind_of(mode_t mode)
@@ -88,22 +88,6 @@ static int read_file(int fd, const char *path, struct fv_err *err, unsigned char
 	return 0;
 }
 
-static int check_anchors(const unsigned char *text, size_t size, const char *path,
-			 struct fv_err *err)
-{
-	size_t anchors = 0, aliases = 0;
-
-	for (size_t i = 0; i < size; i++) {
-		anchors += text[i] == '&';
-		aliases += text[i] == '*';
-	}
-	if (anchors > ANCHORS_MAX || aliases > ANCHORS_MAX)
-		return fv_err_set(err, -EINVAL,
-				  "%s: more than %d times '%c'; write values out instead", path,
-				  ANCHORS_MAX, anchors > ANCHORS_MAX ? '&' : '*');
-	return 0;
-}
-
 static int parser_error(const yaml_parser_t *parser, const unsigned char *text, size_t size,
 			const char *path, struct fv_err *err)
 {
@@ -127,13 +111,78 @@ static int parser_error(const yaml_parser_t *parser, const unsigned char *text, 
 			  parser->context ? " " : "", parser->context ? parser->context : "");
 }
 
-/* One document, or none where its root is NULL. The caller deletes it on success. */
-static int load_document(yaml_parser_t *parser, const unsigned char *text, size_t size,
-			 const char *path, struct fv_err *err, yaml_document_t *ret)
+struct survey {
+	size_t documents, depth, anchors, aliases;
+};
+
+/* What an event adds to the survey; its complaint, NULL where there is none. */
+static const char *count(const yaml_event_t *event, struct survey *survey)
 {
-	if (yaml_parser_load(parser, ret))
-		return 0;
-	return parser_error(parser, text, size, path, err);
+	const unsigned char *anchor = NULL;
+
+	switch (event->type) {
+	case YAML_DOCUMENT_START_EVENT:
+		return ++survey->documents > 1
+			       ? "a second document begins here; a topology file is one"
+			       : NULL;
+	case YAML_SEQUENCE_START_EVENT:
+		anchor = event->data.sequence_start.anchor;
+		survey->depth++;
+		break;
+	case YAML_MAPPING_START_EVENT:
+		anchor = event->data.mapping_start.anchor;
+		survey->depth++;
+		break;
+	case YAML_SEQUENCE_END_EVENT:
+	case YAML_MAPPING_END_EVENT:
+		survey->depth--;
+		break;
+	case YAML_SCALAR_EVENT:
+		anchor = event->data.scalar.anchor;
+		break;
+	case YAML_ALIAS_EVENT:
+		survey->aliases++;
+		break;
+	default:
+		break;
+	}
+	survey->anchors += anchor != NULL;
+	if (survey->depth > DEPTH_MAX)
+		return "mappings and lists are nested too deep";
+	if (survey->anchors > ANCHORS_MAX || survey->aliases > ANCHORS_MAX)
+		return "too many anchors and aliases; write the values out instead";
+	return NULL;
+}
+
+/*
+ * One pass over the events before the document is built: the time that libyaml
+ * takes grows with the square of depth and of anchors.
+ */
+static int survey_file(const unsigned char *text, size_t size, const char *path, struct fv_err *err)
+{
+	FV_CLEANUP(yaml_parser_delete) yaml_parser_t parser = { 0 };
+	struct survey survey = { 0 };
+	bool end = false;
+
+	if (!yaml_parser_initialize(&parser))
+		return fv_err_oom(err);
+	yaml_parser_set_input_string(&parser, text, size);
+	while (!end) {
+		FV_CLEANUP(yaml_event_delete) yaml_event_t event = { 0 };
+		const char *complaint;
+
+		if (!yaml_parser_parse(&parser, &event))
+			return parser_error(&parser, text, size, path, err);
+		complaint = count(&event, &survey);
+		if (complaint)
+			return fv_err_set(err, -EINVAL, "%s:%zu:%zu: %s", path,
+					  event.start_mark.line + 1, event.start_mark.column + 1,
+					  complaint);
+		end = event.type == YAML_STREAM_END_EVENT;
+	}
+	if (!survey.documents)
+		return fv_err_set(err, -EINVAL, "%s is empty; it must have \"networks\"", path);
+	return 0;
 }
 
 static int parse(const unsigned char *text, size_t size, const char *path, struct fv_err *err,
@@ -142,30 +191,15 @@ static int parse(const unsigned char *text, size_t size, const char *path, struc
 	/* All zero can be deleted. */
 	FV_CLEANUP(yaml_parser_delete) yaml_parser_t parser = { 0 };
 	FV_CLEANUP(yaml_document_delete) yaml_document_t doc = { 0 };
-	FV_CLEANUP(yaml_document_delete) yaml_document_t next = { 0 };
-	const yaml_node_t *second;
-	int r = check_anchors(text, size, path, err);
+	int r = survey_file(text, size, path, err);
 
 	if (r)
 		return r;
 	if (!yaml_parser_initialize(&parser))
 		return fv_err_oom(err);
-	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&parser, text, size);
-	r = load_document(&parser, text, size, path, err, &doc);
-	if (r)
-		return r;
-	if (!yaml_document_get_root_node(&doc))
-		return fv_err_set(err, -EINVAL, "%s is empty; it must have \"networks\"", path);
-	r = load_document(&parser, text, size, path, err, &next);
-	if (r)
-		return r;
-	second = yaml_document_get_root_node(&next);
-	if (second)
-		return fv_err_set(
-			err, -EINVAL,
-			"%s:%zu:%zu: a second document begins here; a topology file is one", path,
-			second->start_mark.line + 1, second->start_mark.column + 1);
+	if (!yaml_parser_load(&parser, &doc))
+		return parser_error(&parser, text, size, path, err);
 	return fv_yaml_walk(path, &doc, err, topo);
 }
 
