@@ -23,16 +23,24 @@ int fv_from_ns(struct __sk_buff *ctx)
 		.data = (void *)(long)ctx->data,
 		.data_end = (void *)(long)ctx->data_end,
 		.len = ctx->len,
-		.gso_size = ctx->gso_size,
 		.tagged = ctx->vlan_present,
-		.to_gateway = ctx->pkt_type == FV_PACKET_HOST,
+		.elsewhere = ctx->pkt_type ^ FV_PACKET_HOST,
 	};
 	int verdict;
 
 	if (!port)
 		return FV_NEXT;
-	verdict = fv_decide(&f, port, &ep);
-	if (verdict == FV_SHORTCUT && ep && fv_forward(&f, ep)) {
+	ep = fv_plain(&f, port);
+	if (likely(ep)) {
+		fv_forward_plain(&f, ep);
+		verdict = FV_SHORTCUT;
+	} else {
+		f.gso_size = ctx->gso_size;
+		verdict = fv_decide(&f, port, &ep);
+		if (verdict == FV_SHORTCUT && (!ep || !fv_forward(&f, ep)))
+			verdict = FV_SLOW | FV_SLOW_MALFORMED;
+	}
+	if (likely(verdict == FV_SHORTCUT && ep)) {
 		fv_count_shortcut(port->slot, ep->slot, f.len);
 		/* The kernel's path clears it when a packet changes namespaces; this one would not. */
 		ctx->mark = 0;

@@ -32,9 +32,17 @@ int fv_xdp_from_ns(struct xdp_md *ctx)
 	if (fv_xdp_frags)
 		f.len = bpf_xdp_get_buff_len(ctx);
 	if ((void *)(eth + 1) <= f.data_end)
-		f.to_gateway = fv_mac_equal(eth->h_dest, port->port_mac);
-	verdict = fv_decide(&f, port, &ep);
-	if (verdict == FV_SHORTCUT && ep && fv_forward(&f, ep)) {
+		f.elsewhere = !fv_mac_equal(eth->h_dest, port->port_mac);
+	ep = fv_plain(&f, port);
+	if (likely(ep)) {
+		fv_forward_plain(&f, ep);
+		verdict = FV_SHORTCUT;
+	} else {
+		verdict = fv_decide(&f, port, &ep);
+		if (verdict == FV_SHORTCUT && (!ep || !fv_forward(&f, ep)))
+			verdict = FV_SLOW | FV_SLOW_MALFORMED;
+	}
+	if (likely(verdict == FV_SHORTCUT && ep)) {
 		fv_count_shortcut(port->slot, ep->slot, f.len);
 		return bpf_redirect_map(&fv_live, ep->slot, XDP_PASS);
 	}

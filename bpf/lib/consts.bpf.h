@@ -3,6 +3,9 @@
 #ifndef FV_BPF_CONSTS_H
 #define FV_BPF_CONSTS_H
 
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 #define FV_ETH_HLEN 14
 #define FV_ETH_P_IP 0x0800
 #define FV_ETH_P_IPV6 0x86DD

@@ -13,6 +13,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
+#include "consts.bpf.h"
 #include "fastveth/abi.h"
 
 struct {
@@ -97,12 +98,21 @@ static __always_inline struct fv_port *fv_port_find(__u32 ifindex)
 	__u32 i = ifindex & fv_port_mask;
 	struct fv_port *port = bpf_map_lookup_elem(&fv_ports, &i);
 
-	if (port && port->ifindex == ifindex)
+	if (likely(port && port->ifindex == ifindex))
 		return port;
 	/* A free place means that nobody was crowded out of it. */
 	if (!port || !port->ifindex)
 		return NULL;
 	return bpf_map_lookup_elem(&fv_ports_x, &ifindex);
+}
+
+/* One comparison instead of five: a branch costs more here than arithmetic. */
+static __always_inline bool fv_endpoint_is(const struct fv_endpoint *ep, __u32 network,
+					   const __be32 addr[4])
+{
+	const __u64 *a = (const __u64 *)ep->addr, *b = (const __u64 *)addr;
+
+	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (ep->network ^ network));
 }
 
 /*
@@ -116,8 +126,7 @@ static __always_inline struct fv_endpoint *fv_endpoint_find(const struct fv_port
 
 	index &= fv_endpoint_mask;
 	ep = bpf_map_lookup_elem(&fv_endpoints, &index);
-	if (ep && ep->network == port->network && ep->addr[3] == addr[3] &&
-	    ep->addr[2] == addr[2] && ep->addr[1] == addr[1] && ep->addr[0] == addr[0])
+	if (likely(ep && fv_endpoint_is(ep, port->network, addr)))
 		return ep;
 	if (port->flags & FV_PORT_OVERFLOW) {
 		struct fv_endpoint_key key = {
