@@ -79,8 +79,9 @@ def one_round(comparison, number, plan, options, progress):
             except Failed as failed:
                 values = {}
                 if number:
-                    comparison.refused.append({"path": path.name, "case": load, "cpus": cpus,
-                                               "round": number, "reason": str(failed)})
+                    comparison.refused.append({
+                        "path": path.name, "case": load, "cpus": cpus, "round": number,
+                        "reason": str(failed)})
             if number:
                 for case in options.cases:
                     if LOAD_OF[case] == load:

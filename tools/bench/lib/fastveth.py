@@ -26,20 +26,22 @@ def topology(names, hook, subnet="10.77.0.0/24"):
 class Fastveth:
     """fastveth on one Host."""
 
-    def __init__(self, host):
+    def __init__(self, host, environment=()):
         self.host = host
+        # For every verb: `status` judges by what `up` would do in the same environment.
+        self.prefix = ["env", *environment] if environment else []
         self.program = str(binary())
 
     def argv(self, *words):
-        return [self.program, *words]
+        return [*self.prefix, self.program, *words]
 
     def write(self, text):
         """Where `up` finds the topology: a path on the host."""
         self.host.path("/run/bench.yaml").write_text(text)
         return "/run/bench.yaml"
 
-    def up(self, text, environment=()):
-        self.host.run(["env", *environment, *self.argv("up", self.write(text))])
+    def up(self, text):
+        self.host.run(self.argv("up", self.write(text)))
 
     def read(self, verb, pick, codes=(0,)):
         """pick(what VERB -j prints)."""

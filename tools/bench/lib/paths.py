@@ -75,8 +75,8 @@ def build_route(host):
 
 
 def build_own(host, name, yaml_hook, wanted, environment=()):
-    fastveth = Fastveth(host)
-    fastveth.up(topology(["cli", "srv"], yaml_hook), environment)
+    fastveth = Fastveth(host, environment)
+    fastveth.up(topology(["cli", "srv"], yaml_hook))
     hook = fastveth.hook()
     if hook not in wanted:
         raise Failed(f"fastveth put the ports on {hook}, not on {' or '.join(wanted)}")

@@ -110,8 +110,8 @@ def skipped(rows, refused):
         print("skipped: " + " ".join(str(row[key]) for key in row if key != "reason") +
               f": {row['reason']}")
     for row in refused:
-        print("refused: " + " ".join(str(row[key]) for key in ("path", "case")) +
-              f", {row['cpus']} CPU, round {row['round']}: {row['reason']}")
+        cpus = f", cpus {row['cpus']}" if "cpus" in row else ""
+        print(f"refused: {row['path']}, {row['case']}{cpus}, round {row['round']}: {row['reason']}")
 
 
 def write(file, document):

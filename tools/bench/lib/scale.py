@@ -7,6 +7,7 @@ the other, "script-parallel" one per CPU at a time.
 """
 
 import ipaddress
+import itertools
 import os
 import random
 import time
@@ -112,14 +113,14 @@ class Program:
 
 
 METHODS = {"script": Script, "script-parallel": Script, "fastveth": Program}
-BY = list(METHODS)
 
 
 @dataclass
 class Run:
     methods: dict = field(default_factory=dict)
-    samples: dict = field(default_factory=dict)  # (what, namespaces, by): [ms per namespace]
-    settling: dict = field(default_factory=dict)  # (namespaces, by): [ms per namespace]
+    # (up | down | settling, namespaces, by): [ms per namespace]
+    samples: dict = field(default_factory=dict)
+    refused: list = field(default_factory=list)
 
 
 def devices(host):
@@ -184,6 +185,31 @@ def one(method, count):
     return up, down, (time.monotonic() - start) * 1000
 
 
+def start(run, by):
+    """The method on a fresh Host."""
+    host = Host()
+    try:
+        run.methods[by] = METHODS[by](host, by)
+    except Failed:
+        host.close()
+        raise
+
+
+def sample(run, by, count, number):
+    """One turn. After a failed one the state of its Host is unknown, so it gets another."""
+    try:
+        took = [ms / count for ms in one(run.methods[by], count)]
+    except Failed as failed:
+        took = [None] * 3
+        run.refused.append({"path": by, "case": f"{count} namespaces", "round": number,
+                            "reason": str(failed)})
+        run.methods[by].host.close()
+        start(run, by)
+    if number:
+        for what, ms in zip(("up", "down", "settling"), took):
+            run.samples.setdefault((what, count, by), []).append(ms)
+
+
 def rounds(run, options, progress):
     """Round 0 is warm-up, with the smallest size."""
     for number in range(options.rounds + 1):
@@ -192,26 +218,24 @@ def rounds(run, options, progress):
             random.shuffle(order)
             for by in order:
                 progress(number, f"{count} namespaces by {by}")
-                up, down, settling = (ms / count for ms in one(run.methods[by], count))
-                if number:
-                    run.samples.setdefault(("up", count, by), []).append(up)
-                    run.samples.setdefault(("down", count, by), []).append(down)
-                    run.settling.setdefault((count, by), []).append(settling)
+                sample(run, by, count, number)
 
 
 def results(run, options):
     rows = []
-    for (what, count, by), samples in sorted(run.samples.items(), reverse=True,
-                                             key=lambda item: (item[0][0], -item[0][1],
-                                                               -BY.index(item[0][2]))):
+    for what, count, by in itertools.product(("up", "down"), options.sizes, run.methods):
+        samples = run.samples[what, count, by]
         median, low, high = (stats.rounded(value) for value in stats.spread(samples))
+        if median is None:
+            continue
         ratios = {base: stats.rounded(stats.ratio(samples, run.samples[what, count, base])[0])
                   for base in BASES if (what, count, base) in run.samples}
         row = {"what": what, "namespaces": count, "by": by, "unit": "ms/namespace",
                "samples": [stats.rounded(value) for value in samples], "median": median,
                "low": low, "high": high, "ratio": ratios}
         if what == "down":
-            row["settling"] = stats.rounded(stats.spread(run.settling[count, by])[0])
+            row["settling"] = stats.rounded(
+                stats.spread(run.samples["settling", count, by])[0])
         if count == max(options.sizes) > min(options.sizes):
             small = run.samples[what, min(options.sizes), by]
             row["growth"] = stats.rounded(stats.ratio(samples, small)[0])
@@ -220,19 +244,17 @@ def results(run, options):
 
 
 def scale(options, say, progress):
-    """Returns (scale[], skipped[])."""
+    """Returns (scale[], skipped[], refused[])."""
     run, skipped = Run(), []
     try:
         for by in options.methods:
-            host = Host()
             try:
-                run.methods[by] = METHODS[by](host, by)
+                start(run, by)
             except Failed as failed:
-                host.close()
                 skipped.append({"scale": by, "reason": str(failed)})
                 say(f"skipped: scale {by}: {failed}")
         rounds(run, options, progress)
     finally:
         for method in run.methods.values():
             method.host.close()
-    return results(run, options), skipped
+    return results(run, options), skipped, run.refused
