@@ -79,12 +79,13 @@ struct {
 } fv_carried SEC(".maps");
 
 /*
- * slot -> ifindex. The kernel itself empties an entry when its device goes, and
+ * ifindex -> ifindex of every port. The kernel itself removes an entry when its device goes, and
  * an entry is bound to the device, not to its number: what makes a redirect
- * target trustworthy although ifindexes are used again.
+ * target trustworthy although ifindexes are used again. Not a DEVMAP: that can
+ * belong to programs of one type only.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u32);

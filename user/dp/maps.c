@@ -27,7 +27,7 @@ static const struct {
 	[FV_MAP_COUNTERS] = { BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct fv_counters) },
 	[FV_MAP_REASONS] = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct fv_reasons) },
 	[FV_MAP_CARRIED] = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct fv_carried) },
-	[FV_MAP_LIVE] = { BPF_MAP_TYPE_DEVMAP, 4, 4 },
+	[FV_MAP_LIVE] = { BPF_MAP_TYPE_DEVMAP_HASH, 4, 4 },
 };
 
 int fv_map_info(int fd, struct bpf_map_info *ret)
