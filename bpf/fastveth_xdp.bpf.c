@@ -44,7 +44,7 @@ int fv_xdp_from_ns(struct xdp_md *ctx)
 	}
 	if (likely(verdict == FV_SHORTCUT && ep)) {
 		fv_count_shortcut(port->slot, ep->slot, f.len);
-		return bpf_redirect_map(&fv_live, ep->slot, XDP_PASS);
+		return bpf_redirect_map(&fv_live, ep->ifindex, XDP_PASS);
 	}
 	fv_count_tx_other(port->slot, f.len);
 	if (verdict & FV_DROP) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Names inside: /etc/netns/NAME/hosts, which `ip netns exec` and ours bind over
- * /etc/hosts, is a symbolic link to one file per network, so that a thousand
- * endpoints are one file to write. The link's target is what proves it ours.
+ * Names inside: `ip netns exec` and ours bind the files of /etc/netns/NAME over those of
+ * /etc. NAME there is a symbolic link to a directory of the network's, with one
+ * hosts file in it, so that a thousand endpoints are one file to write; where the user has
+ * a directory of his own, the link is the file `hosts` in it. The link's target is what proves
+ * it ours, and after a reboot it leads nowhere.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,18 +17,22 @@
 
 #define ETC_NETNS "/etc/netns"
 
-static void file_of(const char *network, char ret[256])
+static void dir_of(const char *network, char ret[256])
 {
-	snprintf(ret, 256, FV_RUN_DIR "/hosts.%s", network);
+	snprintf(ret, 256, FV_RUN_DIR "/etc.%s", network);
 }
 
 int fv_hosts_write(const struct fv_net *net, struct fv_err *err)
 {
-	char path[256], tmp[272], ip[FV_IP_STRLEN];
+	char dir[256], path[272], tmp[272], ip[FV_IP_STRLEN];
 	FV_AUTO_FILE FILE *f = NULL;
 
-	file_of(net->name, path);
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
+	dir_of(net->name, dir);
+	if (mkdir(dir, 0755) && errno != EEXIST)
+		return fv_err_set(err, -errno, "%s: %s", dir, strerror(errno));
+	/* Not beside it: everything in the directory is bound over /etc. */
+	snprintf(tmp, sizeof(tmp), "%s.new", dir);
+	snprintf(path, sizeof(path), "%s/hosts", dir);
 	f = fopen(tmp, "we");
 	if (!f)
 		return fv_err_set(err, -errno, "%s: %s", tmp, strerror(errno));
@@ -51,83 +57,82 @@ int fv_hosts_write(const struct fv_net *net, struct fv_err *err)
 
 int fv_hosts_remove(const char *network, struct fv_err *err)
 {
-	char path[256];
+	char dir[256], path[272];
 
-	file_of(network, path);
+	dir_of(network, dir);
+	snprintf(path, sizeof(path), "%s/hosts", dir);
 	if (unlink(path) && errno != ENOENT)
 		return fv_err_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (rmdir(dir) && errno != ENOENT && errno != ENOTEMPTY)
+		return fv_err_set(err, -errno, "%s: %s", dir, strerror(errno));
 	return 0;
 }
 
-static void link_of(const char *name, char ret[256])
-{
-	snprintf(ret, 256, ETC_NETNS "/%s/hosts", name);
-}
+enum whose {
+	NOBODYS,
+	OURS,
+	SOMEBODYS,
+};
 
-/* 1 ours, 0 there is none, -1 somebody else's */
-static int whose(const char *network, const char *path)
+static enum whose whose(const char *path, const char *want)
 {
-	char target[256], want[256];
+	char target[280];
 	ssize_t n = readlink(path, target, sizeof(target) - 1);
 
 	if (n < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+		return errno == ENOENT ? NOBODYS : SOMEBODYS;
 	target[n] = '\0';
-	file_of(network, want);
-	return strcmp(target, want) ? -1 : 1;
+	return strcmp(target, want) ? SOMEBODYS : OURS;
+}
+
+/* The place for an endpoint's link and what it must lead to. */
+static enum whose find_link(const char *network, const char *name, char path[280], char target[272])
+{
+	char dir[256];
+	struct stat st;
+
+	dir_of(network, dir);
+	snprintf(path, 280, ETC_NETNS "/%s", name);
+	snprintf(target, 272, "%s", dir);
+	if (lstat(path, &st) || !S_ISDIR(st.st_mode))
+		return whose(path, target);
+	snprintf(path, 280, ETC_NETNS "/%s/hosts", name);
+	snprintf(target, 272, "%s/hosts", dir);
+	return whose(path, target);
 }
 
 bool fv_hosts_linked(const char *network, const char *name)
 {
-	char path[256];
+	char path[280], target[272];
 
-	link_of(name, path);
-	return whose(network, path) != 0;
-}
-
-static int make_dir(const char *path, struct fv_err *err, bool *ret_made)
-{
-	if (!mkdir(path, 0755)) {
-		*ret_made = true;
-		return 0;
-	}
-	return errno == EEXIST ? 0 : fv_err_set(err, -errno, "%s: %s", path, strerror(errno));
+	return find_link(network, name, path, target) != NOBODYS;
 }
 
 int fv_hosts_link(struct fv_state *state, const char *network, const char *name, struct fv_err *err)
 {
-	char dir[256], path[256], file[256];
-	bool made = false;
-	int r;
+	char path[280], target[272];
 
-	link_of(name, path);
-	if (whose(network, path))
+	if (find_link(network, name, path, target) != NOBODYS)
 		return 0;
-	snprintf(dir, sizeof(dir), ETC_NETNS "/%s", name);
-	r = make_dir(ETC_NETNS, err, &made);
-	state->made_etc_netns |= made;
-	r = r ?: make_dir(dir, err, &made);
-	if (r)
-		return r;
-	file_of(network, file);
-	if (symlink(file, path))
-		return fv_err_set(err, -errno, "%s: %s", path, strerror(errno));
-	return 0;
+	if (!symlink(target, path))
+		return 0;
+	if (errno == ENOENT && !mkdir(ETC_NETNS, 0755)) {
+		state->made_etc_netns = true;
+		if (!symlink(target, path))
+			return 0;
+	}
+	return fv_err_set(err, -errno, "%s: %s", path, strerror(errno));
 }
 
 int fv_hosts_unlink(struct fv_state *state, const char *network, const char *name,
 		    struct fv_err *err)
 {
-	char dir[256], path[256];
+	char path[280], target[272];
 
-	link_of(name, path);
-	if (whose(network, path) != 1)
+	if (find_link(network, name, path, target) != OURS)
 		return 0;
 	if (unlink(path))
 		return fv_err_set(err, -errno, "%s: %s", path, strerror(errno));
-	/* A directory with other files in it stays, as does one that is not empty. */
-	snprintf(dir, sizeof(dir), ETC_NETNS "/%s", name);
-	rmdir(dir);
 	if (state->made_etc_netns && !rmdir(ETC_NETNS))
 		state->made_etc_netns = false;
 	return 0;

@@ -147,8 +147,8 @@ static bool attached(struct fv_run *run, const struct fv_run_ep *re, const struc
 	if (!a.current || !a.to_ns || link->xdp_prog != a.xdp_from_ns)
 		return false;
 	if (re->net->hook == FV_HOOK_XDP)
-		return a.xdp_from_ns && !a.from_ns && a.tcx == run->features.tcx;
-	return a.from_ns && !a.xdp_from_ns && a.tcx == run->features.tcx;
+		return a.xdp_from_ns && !a.from_ns;
+	return a.from_ns && !a.xdp_from_ns;
 }
 
 /* A namespace of our name that we did not make; a device inside the target of that name. */

@@ -170,11 +170,11 @@ int fv_run_make(struct fv_run *run, struct fv_err *err);
 int fv_run_remove(struct fv_run *run, struct fv_err *err);
 int fv_run_fill(struct fv_run *run, struct fv_err *err);
 
-/* ---- hosts.c: /etc/netns/NAME/hosts ---- */
+/* ---- hosts.c: /etc/netns/NAME ---- */
 
 int fv_hosts_write(const struct fv_net *net, struct fv_err *err);
 int fv_hosts_remove(const char *network, struct fv_err *err);
-/* The link from /etc/netns/NAME/hosts to the network's file; one that is not ours is left alone. */
+/* The link from /etc/netns/NAME to the network's files; what is not ours is left alone. */
 bool fv_hosts_linked(const char *network, const char *name);
 int fv_hosts_link(struct fv_state *state, const char *network, const char *name,
 		  struct fv_err *err);

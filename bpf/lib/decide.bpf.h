@@ -80,12 +80,11 @@ static __always_inline int fv_not_routed(const struct fv_frame *f)
  */
 static __always_inline bool fv_alive(struct fv_endpoint *ep)
 {
-	__u32 now = bpf_jiffies64(), slot = ep->slot, *live;
+	__u32 now = bpf_jiffies64(), ifindex = ep->ifindex;
 
 	if (likely(ep->checked == now))
 		return true;
-	live = bpf_map_lookup_elem(&fv_live, &slot);
-	if (!live || *live != ep->ifindex)
+	if (!bpf_map_lookup_elem(&fv_live, &ifindex))
 		return false;
 	ep->checked = now;
 	return true;

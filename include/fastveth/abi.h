@@ -60,7 +60,7 @@ enum fv_drop {
 struct fv_port {
 	__u32 ifindex;		/* host-side device; 0: free */
 	__u32 network;		/* network id, 1..FV_NETWORK_ID_MAX */
-	__u32 slot;		/* index into fv_counters, fv_reasons and fv_live */
+	__u32 slot;		/* index into fv_counters, fv_reasons and fv_carried */
 	__u32 flags;		/* FV_PORT_* */
 	__be32 addr4;		/* the endpoint's address; 0: none */
 	__u32 base4;		/* index in fv_endpoints = (base4 + address) & (size - 1), */

@@ -34,7 +34,7 @@ struct fill {
 	size_t n_ports_x, n_endpoints_x;
 	struct net *nets;      /* by network id */
 	struct fv_port *entry; /* by position in eps */
-	uint32_t *live;	       /* by slot: ifindex, 0 for none */
+	uint32_t *owner;       /* by slot: ifindex, 0 for none */
 	bool *fresh;	       /* by slot: counters start at zero */
 };
 
@@ -46,7 +46,7 @@ static void fill_fini(struct fill *f)
 	free(f->endpoints_x);
 	free(f->nets);
 	free(f->entry);
-	free(f->live);
+	free(f->owner);
 	free(f->fresh);
 }
 
@@ -58,10 +58,10 @@ static int fill_alloc(struct fill *f, struct fv_err *err)
 	f->endpoints_x = calloc(2 * f->n_eps + 1, sizeof(*f->endpoints_x));
 	f->nets = calloc(FV_NETWORK_ID_MAX + 1, sizeof(*f->nets));
 	f->entry = calloc(f->n_eps + 1, sizeof(*f->entry));
-	f->live = calloc(f->maps->slots, sizeof(*f->live));
+	f->owner = calloc(f->maps->slots, sizeof(*f->owner));
 	f->fresh = calloc(f->maps->slots, sizeof(*f->fresh));
 	if (!f->ports || !f->endpoints || !f->ports_x || !f->endpoints_x || !f->nets || !f->entry ||
-	    !f->live || !f->fresh)
+	    !f->owner || !f->fresh)
 		return fv_err_oom(err);
 	return 0;
 }
@@ -100,10 +100,10 @@ static int give_slots(struct fill *f, struct fv_err *err)
 			memcpy(e->addr6, ep->ip6.b, 16);
 		e->slot = UINT32_MAX;
 		if (!old || old->network != ep->network || memcmp(old->mac, ep->mac, 6) ||
-		    old->slot >= f->maps->slots || f->live[old->slot])
+		    old->slot >= f->maps->slots || f->owner[old->slot])
 			continue;
 		e->slot = old->slot;
-		f->live[e->slot] = ep->ifindex;
+		f->owner[e->slot] = ep->ifindex;
 		if (!net->known) {
 			net->base4 = old->base4;
 			net->base6 = old->base6;
@@ -113,14 +113,14 @@ static int give_slots(struct fill *f, struct fv_err *err)
 	for (i = 0; i < f->n_eps; i++) {
 		if (f->entry[i].slot != UINT32_MAX)
 			continue;
-		while (next < f->maps->slots && f->live[next])
+		while (next < f->maps->slots && f->owner[next])
 			next++;
 		if (next == f->maps->slots)
 			return fv_err_set(err, -ENOSPC,
 					  "the BPF maps hold %u endpoints, %zu are wanted",
 					  f->maps->slots, f->n_eps);
 		f->entry[i].slot = next;
-		f->live[next] = f->eps[i].ifindex;
+		f->owner[next] = f->eps[i].ifindex;
 		f->fresh[next] = true;
 	}
 	return 0;
@@ -372,38 +372,21 @@ static int zero_counters(const struct fill *f, uint32_t slot, struct fv_err *err
 	return r ? map_failed(FV_MAP_COUNTERS, r, err) : 0;
 }
 
-static int sync_live(const struct fill *f, bool apply, bool *ret_same, struct fv_err *err)
+static int zero_fresh(const struct fill *f, bool apply, bool *ret_same, struct fv_err *err)
 {
-	int fd = f->maps->fd[FV_MAP_LIVE], r;
+	int r = 0;
 
-	for (uint32_t slot = 0; slot < f->maps->slots; slot++) {
-		__u32 cur = 0;
-
-		if (bpf_map_lookup_elem(fd, &slot, &cur))
-			cur = 0;
-		if (cur == f->live[slot] && !f->fresh[slot])
+	for (uint32_t slot = 0; slot < f->maps->slots && !r; slot++) {
+		if (!f->fresh[slot])
 			continue;
 		*ret_same = false;
-		if (!apply)
-			return 0;
-		if (f->fresh[slot]) {
-			r = zero_counters(f, slot, err);
-			if (r)
-				return r;
-		}
-		if (f->live[slot])
-			r = bpf_map_update_elem(fd, &slot, &f->live[slot], 0);
-		else
-			r = bpf_map_delete_elem(fd, &slot);
-		/* A port that went away meanwhile has no place here; the next run forgets it. */
-		if (r && r != -ENOENT && r != -EINVAL)
-			return map_failed(FV_MAP_LIVE, r, err);
+		r = apply ? zero_counters(f, slot, err) : 0;
 	}
-	return 0;
+	return r;
 }
 
 struct tables {
-	struct fv_table ports, endpoints, subnets;
+	struct fv_table ports, endpoints, subnets, live;
 };
 
 static void tables_fini(struct tables *t)
@@ -411,6 +394,7 @@ static void tables_fini(struct tables *t)
 	fv_table_fini(&t->ports);
 	fv_table_fini(&t->endpoints);
 	fv_table_fini(&t->subnets);
+	fv_table_fini(&t->live);
 }
 
 static int make_tables(const struct fill *f, const struct fv_dp_subnet *subnets, size_t n_subnets,
@@ -421,6 +405,12 @@ static int make_tables(const struct fill *f, const struct fv_dp_subnet *subnets,
 	fv_table_init(&t->ports, f->maps, FV_MAP_PORTS_X);
 	fv_table_init(&t->endpoints, f->maps, FV_MAP_ENDPOINTS_X);
 	fv_table_init(&t->subnets, f->maps, FV_MAP_SUBNETS);
+	fv_table_init(&t->live, f->maps, FV_MAP_LIVE);
+	for (size_t i = 0; i < f->n_eps; i++) {
+		r = fv_table_add(&t->live, &f->entry[i].ifindex, &f->entry[i].ifindex, err);
+		if (r)
+			return r;
+	}
 	for (size_t i = 0; i < f->n_ports_x; i++) {
 		r = fv_table_add(&t->ports, &f->ports_x[i].ifindex, &f->ports_x[i], err);
 		if (r)
@@ -463,12 +453,14 @@ static int carry_out(const struct fill *f, struct tables *t, bool apply, bool *r
 		if (apply)
 			fv_wait_programs();
 	}
-	r = sync_live(f, apply, ret_same, err);
+	r = zero_fresh(f, apply, ret_same, err);
+	r = r ?: fv_table_put(&t->live, apply, ret_same, err);
 	if (r)
 		return r;
 	if (write_arrays(f, apply))
 		*ret_same = false;
-	r = fv_table_prune(&t->ports, apply, ret_same, err);
+	r = fv_table_prune(&t->live, apply, ret_same, err);
+	r = r ?: fv_table_prune(&t->ports, apply, ret_same, err);
 	r = r ?: fv_table_prune(&t->endpoints, apply, ret_same, err);
 	return r ?: fv_table_prune(&t->subnets, apply, ret_same, err);
 }

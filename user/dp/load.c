@@ -12,18 +12,15 @@
 #define MIN_SLOTS 1024
 #define MAX_SUBNETS (4 * FV_NETWORK_ID_MAX)
 
-/* The last warning of libbpf: the one that tells why a load failed. */
+/* The first warning of libbpf since a load began: the others follow from it. */
 static char libbpf_says[512];
 
 static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	size_t n;
-
-	if (level != LIBBPF_WARN)
+	if (level != LIBBPF_WARN || *libbpf_says)
 		return 0;
 	vsnprintf(libbpf_says, sizeof(libbpf_says), fmt, ap);
-	n = strcspn(libbpf_says, "\n");
-	libbpf_says[n] = '\0';
+	libbpf_says[strcspn(libbpf_says, "\n")] = '\0';
 	return 0;
 }
 
@@ -228,6 +225,7 @@ static int load_tc(struct fv_dp *dp, uint32_t slots, struct fv_err *err)
 	FV_CLEANUP(drop_tc) struct fastveth_tc *skel = fastveth_tc__open();
 	int r;
 
+	*libbpf_says = '\0';
 	if (!skel)
 		return load_failed("TC", -errno, err);
 	skel->rodata->fv_port_mask = 2 * slots - 1;
@@ -248,6 +246,7 @@ static int load_xdp(struct fv_dp *dp, bool frags, struct fv_err *err)
 	FV_CLEANUP(drop_xdp) struct fastveth_xdp *skel = fastveth_xdp__open();
 	int r;
 
+	*libbpf_says = '\0';
 	if (!skel)
 		return load_failed("XDP", -errno, err);
 	skel->rodata->fv_port_mask = dp->maps.n_ports - 1;

@@ -14,6 +14,7 @@ void fv_table_init(struct fv_table *t, const struct fv_maps *maps, enum fv_map m
 		[FV_MAP_ENDPOINTS_X] = { sizeof(struct fv_endpoint_key),
 					 sizeof(struct fv_endpoint) },
 		[FV_MAP_SUBNETS] = { sizeof(struct fv_subnet_key), 4 },
+		[FV_MAP_LIVE] = { 4, 4 },
 	};
 
 	memset(t, 0, sizeof(*t));
