@@ -89,7 +89,8 @@ int cli_options(struct cli *cli, int argc, char **argv, const struct option *own
 	for (; own && own->name && n < MAX_OPTIONS - 1; own++)
 		all[n++] = *own;
 	opterr = 0;
-	optind = 1;
+	/* 0, not 1: begin anew, with this call's idea of where options may stand. */
+	optind = 0;
 	/* `exec NAME -- CMD -j`: what follows the operands is not ours. */
 	while ((val = getopt_long(argc, argv, max < 0 ? "+jqvh" : "jqvh", all, NULL)) != -1) {
 		if (val == 'h') {
