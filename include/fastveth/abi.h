@@ -58,17 +58,17 @@ enum fv_drop {
  * belongs to another port: look into fv_ports_x then.
  */
 struct fv_port {
-	__u32 ifindex;		/* host-side device; 0: free */
-	__u32 network;		/* network id, 1..FV_NETWORK_ID_MAX */
-	__u32 slot;		/* index into fv_counters, fv_reasons and fv_carried */
-	__u32 flags;		/* FV_PORT_* */
-	__be32 addr4;		/* the endpoint's address; 0: none */
-	__u32 base4;		/* index in fv_endpoints = (base4 + address) & (size - 1), */
-	__u32 base6;		/* with an IPv4 address or the low 32 bits of an IPv6 one, host order */
-	__u8 mac[6];		/* namespace end */
-	__u8 port_mac[6];	/* host end: the gateway's MAC as the namespace sees it */
-	__be32 addr6[4];	/* all zero: none */
-	__u32 pad[2];		/* one cache line */
+	__u32 ifindex;	  /* host-side device; 0: free */
+	__u32 network;	  /* network id, 1..FV_NETWORK_ID_MAX */
+	__u32 slot;	  /* index into fv_counters, fv_reasons and fv_carried */
+	__u32 flags;	  /* FV_PORT_* */
+	__be32 addr4;	  /* the endpoint's address; 0: none */
+	__u32 base4;	  /* index in fv_endpoints = (base4 + address) & (size - 1), */
+	__u32 base6;	  /* with an IPv4 address or the low 32 bits of an IPv6 one, host order */
+	__u8 mac[6];	  /* namespace end */
+	__u8 port_mac[6]; /* host end: the gateway's MAC as the namespace sees it */
+	__be32 addr6[4];  /* all zero: none */
+	__u32 pad[2];	  /* one cache line */
 };
 
 /* Some endpoint of the network had no room in fv_endpoints and is in fv_endpoints_x. */
@@ -82,14 +82,14 @@ struct fv_port {
  */
 struct fv_endpoint {
 	__be32 addr[4];
-	__u32 network;		/* 0: free */
-	__u32 ifindex;		/* port to redirect to */
+	__u32 network; /* 0: free */
+	__u32 ifindex; /* port to redirect to */
 	__u32 slot;
-	__u32 mtu;		/* of the port, bytes of layer 3 */
-	__u8 mac[6];		/* becomes the destination MAC */
-	__u8 port_mac[6];	/* becomes the source MAC */
-	__u32 checked;		/* clock tick (low bits) at which fv_live last had the port; by programs */
-	__u32 pad[4];		/* one cache line */
+	__u32 mtu;	  /* of the port, bytes of layer 3 */
+	__u8 mac[6];	  /* becomes the destination MAC */
+	__u8 port_mac[6]; /* becomes the source MAC */
+	__u32 checked; /* clock tick (low bits) at which fv_live last had the port; by programs */
+	__u32 pad[4];  /* one cache line */
 };
 
 /* Key of hash fv_endpoints_x. */

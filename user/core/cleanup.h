@@ -39,17 +39,17 @@ static inline void fv_cleanup_dir(DIR **d)
 #define FV_AUTO_DIR FV_CLEANUP(fv_cleanup_dir)
 
 /* Moves ownership out of a scope: the variable is left empty. */
-#define FV_TAKE_PTR(p)                        \
-	({                                    \
-		__typeof__(p) taken_ = (p);   \
-		(p) = NULL;                   \
-		taken_;                       \
+#define FV_TAKE_PTR(p)                                                                             \
+	({                                                                                         \
+		__typeof__(p) taken_ = (p);                                                        \
+		(p) = NULL;                                                                        \
+		taken_;                                                                            \
 	})
-#define FV_TAKE_FD(fd)              \
-	({                          \
-		int taken_ = (fd);  \
-		(fd) = -1;          \
-		taken_;             \
+#define FV_TAKE_FD(fd)                                                                             \
+	({                                                                                         \
+		int taken_ = (fd);                                                                 \
+		(fd) = -1;                                                                         \
+		taken_;                                                                            \
 	})
 
 #define FV_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

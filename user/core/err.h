@@ -8,8 +8,8 @@
 #define FV_CORE_ERR_H
 
 struct fv_err {
-	int code;	/* negative errno; 0: nothing recorded */
-	char msg[768];	/* one line: what, on which object, why, what to do */
+	int code;      /* negative errno; 0: nothing recorded */
+	char msg[768]; /* one line: what, on which object, why, what to do */
 };
 
 /*
@@ -22,8 +22,7 @@ int fv_err_set(struct fv_err *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* fv_err_add - put context before the recorded message: "context: message". */
-void fv_err_add(struct fv_err *err, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void fv_err_add(struct fv_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* fv_err_oom - shorthand for a failed allocation; returns -ENOMEM. */
 int fv_err_oom(struct fv_err *err);

@@ -8,16 +8,16 @@
 #include <stdint.h>
 
 struct fv_ip {
-	int family;	/* AF_INET, AF_INET6; 0: none */
-	uint8_t b[16];	/* network order; IPv4 in b[0..3], the rest zero */
+	int family;    /* AF_INET, AF_INET6; 0: none */
+	uint8_t b[16]; /* network order; IPv4 in b[0..3], the rest zero */
 };
 
 struct fv_prefix {
-	struct fv_ip ip;	/* host bits may be set; family 0: none */
+	struct fv_ip ip; /* host bits may be set; family 0: none */
 	unsigned int len;
 };
 
-#define FV_IP_STRLEN 64	/* room for an address with prefix length and NUL */
+#define FV_IP_STRLEN 64 /* room for an address with prefix length and NUL */
 #define FV_MAC_STRLEN 18
 
 /* Parse: 0, or -EINVAL with ret untouched. No names are resolved. */

@@ -24,19 +24,19 @@ void fv_run_dir_set(const char *dir);
 
 /* A value in /proc/sys or /sys that we changed and shall put back. */
 struct fv_saved {
-	char *path;	/* absolute */
-	char *old;	/* text before, without newline */
-	char *set;	/* text we wrote: put back only while this still stands */
+	char *path; /* absolute */
+	char *old;  /* text before, without newline */
+	char *set;  /* text we wrote: put back only while this still stands */
 };
 
 struct fv_state {
-	struct fv_topo topo;	/* resolved */
+	struct fv_topo topo; /* resolved */
 	struct fv_saved *saved;
 	size_t n_saved;
-	char *nft;		/* listing of our table as it was after our last write; or NULL */
-	bool mounted_bpffs;	/* we mounted /sys/fs/bpf */
-	bool made_etc_netns;	/* we made /etc/netns */
-	bool made_run_netns;	/* we made /run/netns */
+	char *nft;	     /* listing of our table as it was after our last write; or NULL */
+	bool mounted_bpffs;  /* we mounted /sys/fs/bpf */
+	bool made_etc_netns; /* we made /etc/netns */
+	bool made_run_netns; /* we made /run/netns */
 };
 
 /*

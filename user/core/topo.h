@@ -18,53 +18,54 @@
 
 /* Bytes of a network's or endpoint's name: two of them must fit a device's ifalias (255). */
 #define FV_NAME_MAX 120
-#define FV_IFNAME_SIZE 16	/* IFNAMSIZ */
+#define FV_IFNAME_SIZE 16 /* IFNAMSIZ */
 
 enum fv_hook {
-	FV_HOOK_TC,	/* tcx, else clsact */
+	FV_HOOK_TC, /* tcx, else clsact */
 	FV_HOOK_XDP,
 };
 
 /* What a host port leads to: "[HOST_IP:]HOST_PORT[-LAST]:PORT[-LAST][/tcp|udp]". */
 struct fv_publish {
-	struct fv_ip host_ip;	/* family 0: every local address; 0.0.0.0, ::: every one of that family */
-	uint16_t host_port;	/* host order, first of count */
-	uint16_t port;		/* host order, first of count */
-	uint16_t count;		/* 1 or more */
-	uint8_t proto;		/* IPPROTO_TCP, IPPROTO_UDP */
+	struct fv_ip
+		host_ip; /* family 0: every local address; 0.0.0.0, ::: every one of that family */
+	uint16_t host_port; /* host order, first of count */
+	uint16_t port;	    /* host order, first of count */
+	uint16_t count;	    /* 1 or more */
+	uint8_t proto;	    /* IPPROTO_TCP, IPPROTO_UDP */
 };
 
 enum fv_target {
-	FV_TARGET_OWN,		/* a namespace that fastveth creates: /run/netns/NAME */
+	FV_TARGET_OWN, /* a namespace that fastveth creates: /run/netns/NAME */
 	FV_TARGET_PID,
-	FV_TARGET_NETNS,	/* a named one that somebody else created */
+	FV_TARGET_NETNS, /* a named one that somebody else created */
 	FV_TARGET_PATH,
 };
 
 struct fv_ep {
 	char *name;
-	char *share;		/* second name for this endpoint's namespace, or "host"; else NULL */
+	char *share; /* second name for this endpoint's namespace, or "host"; else NULL */
 	enum fv_target target;
-	char *target_arg;	/* pid, name or path as text; NULL for FV_TARGET_OWN */
-	char ifname[FV_IFNAME_SIZE];	/* inside the namespace */
-	struct fv_ip ip4, ip6;	/* given or resolved; family 0: none (yet) */
+	char *target_arg;	     /* pid, name or path as text; NULL for FV_TARGET_OWN */
+	char ifname[FV_IFNAME_SIZE]; /* inside the namespace */
+	struct fv_ip ip4, ip6;	     /* given or resolved; family 0: none (yet) */
 	struct fv_publish *publish;
 	size_t n_publish;
 	/* resolved: */
-	char port[FV_IFNAME_SIZE];	/* host-side device */
+	char port[FV_IFNAME_SIZE]; /* host-side device */
 	uint8_t mac[6], port_mac[6];
 	/* known once it exists: identity of the namespace, as stat(2) tells; 0: unknown */
 	dev_t ns_dev;
 	ino_t ns_ino;
-	unsigned int line, column;	/* in the network's file; 0: not from there */
+	unsigned int line, column; /* in the network's file; 0: not from there */
 };
 
 struct fv_net {
 	char *name;
-	uint32_t id;			/* 1..FV_NETWORK_ID_MAX once resolved; 0: not yet */
-	struct fv_prefix subnet4, subnet6;	/* host bits cleared; family 0: none */
-	struct fv_ip gw4, gw6;		/* first address of each subnet */
-	uint32_t mtu;			/* 0: the uplink's */
+	uint32_t id;			   /* 1..FV_NETWORK_ID_MAX once resolved; 0: not yet */
+	struct fv_prefix subnet4, subnet6; /* host bits cleared; family 0: none */
+	struct fv_ip gw4, gw6;		   /* first address of each subnet */
+	uint32_t mtu;			   /* 0: the uplink's */
 	enum fv_hook hook;
 	bool internal;
 	struct fv_ep *eps;
@@ -108,7 +109,7 @@ struct fv_ep_ref {
 	struct fv_ep *ep;
 };
 struct fv_topo_index {
-	struct fv_ep_ref *refs;	/* sorted by name, equal ones by position */
+	struct fv_ep_ref *refs; /* sorted by name, equal ones by position */
 	size_t n;
 };
 int fv_topo_index_init(const struct fv_topo *topo, struct fv_err *err, struct fv_topo_index *ret);

@@ -285,11 +285,6 @@ void fv_wait_programs(void)
 		usleep(100000);
 }
 
-static int map_failed(enum fv_map map, int r, struct fv_err *err)
-{
-	return fv_err_set(err, r, "writing to map %s: %s", fv_map_names[map], strerror(-r));
-}
-
 /* Empty what must change; flags alone may change under the eye of a program. */
 static bool empty_changed(const struct fill *f, bool apply)
 {
@@ -369,7 +364,7 @@ static int zero_counters(const struct fill *f, uint32_t slot, struct fv_err *err
 		r = bpf_map_update_elem(f->maps->fd[FV_MAP_REASONS], &slot, &reasons, 0);
 	if (!r)
 		r = bpf_map_update_elem(f->maps->fd[FV_MAP_CARRIED], &slot, &carried, 0);
-	return r ? map_failed(FV_MAP_COUNTERS, r, err) : 0;
+	return r ? fv_err_set(err, r, "writing counters: %s", strerror(-r)) : 0;
 }
 
 static int zero_fresh(const struct fill *f, bool apply, bool *ret_same, struct fv_err *err)
@@ -377,10 +372,9 @@ static int zero_fresh(const struct fill *f, bool apply, bool *ret_same, struct f
 	int r = 0;
 
 	for (uint32_t slot = 0; slot < f->maps->slots && !r; slot++) {
-		if (!f->fresh[slot])
-			continue;
-		*ret_same = false;
-		r = apply ? zero_counters(f, slot, err) : 0;
+		*ret_same &= !f->fresh[slot];
+		if (f->fresh[slot] && apply)
+			r = zero_counters(f, slot, err);
 	}
 	return r;
 }
