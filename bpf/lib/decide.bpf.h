@@ -48,6 +48,22 @@ static __always_inline bool fv_alive(struct fv_endpoint *ep)
 	return true;
 }
 
+/* Where a packet goes that is for no endpoint of its network. */
+static __always_inline int fv_no_endpoint(const struct fv_port *port, const __be32 daddr[4])
+{
+	bool ip4 = daddr[2] == bpf_htonl(0xffff) && !daddr[1] && !daddr[0];
+
+	if (fv_other_network(daddr, port->network))
+		return FV_DROP | FV_DROP_ISOLATION;
+	if (ip4 ? (daddr[3] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000)
+		: (daddr[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000))
+		return FV_SLOW | FV_SLOW_MULTICAST;
+	if (ip4 ? !daddr[3] || (daddr[3] & bpf_htonl(0xffff0000)) == bpf_htonl(0xa9fe0000)
+		: !(daddr[0] | daddr[1] | daddr[2] | daddr[3]))
+		return FV_SLOW | FV_SLOW_LINK_LOCAL;
+	return FV_SLOW | FV_SLOW_OUTSIDE;
+}
+
 /* The part that both families share: target, size, liveness. */
 static __always_inline int fv_decide_target(const struct fv_port *port, const __be32 daddr[4],
 					    __u32 index, __u32 wire_len, struct fv_endpoint **ret)
@@ -55,8 +71,7 @@ static __always_inline int fv_decide_target(const struct fv_port *port, const __
 	struct fv_endpoint *ep = fv_endpoint_find(port, daddr, index);
 
 	if (!ep)
-		return fv_other_network(daddr, port->network) ? FV_DROP | FV_DROP_ISOLATION
-							      : FV_SLOW | FV_SLOW_OUTSIDE;
+		return fv_no_endpoint(port, daddr);
 	if (!wire_len || wire_len > ep->mtu)
 		return FV_SLOW | FV_SLOW_MTU;
 	/* A packet to oneself is the kernel's to turn around. */
@@ -82,7 +97,7 @@ static __always_inline int fv_decide_ip4(const struct fv_frame *f, const struct 
 	if (ip->version != 4)
 		return FV_SLOW | FV_SLOW_MALFORMED;
 	if (ip->ihl != 5)
-		return FV_SLOW | FV_SLOW_OPTIONS;
+		return FV_SLOW | (ip->ihl < 5 ? FV_SLOW_MALFORMED : FV_SLOW_OPTIONS);
 	if (ip->frag_off & bpf_htons(FV_IP_MF_OFFSET))
 		return FV_SLOW | FV_SLOW_FRAGMENT;
 	/* A packet of more than 64 KiB (BIG TCP) has 0 here. */
@@ -129,6 +144,9 @@ static __always_inline int fv_decide_ip6(const struct fv_frame *f, const struct 
 		return FV_SLOW | FV_SLOW_MALFORMED;
 	if (ip->hop_limit <= 1)
 		return FV_SLOW | FV_SLOW_TTL;
+	/* The maps keep IPv4 addresses in this form; in an IPv6 header it is nobody's. */
+	if (d[2] == bpf_htonl(0xffff) && !d[1] && !d[0])
+		return FV_SLOW | FV_SLOW_OUTSIDE;
 	return fv_decide_target(port, d, port->base6 + bpf_ntohl(d[3]),
 				fv_wire_len(f, ip->nexthdr, sizeof(*ip)), ret);
 }
@@ -184,7 +202,8 @@ static __always_inline struct fv_endpoint *fv_plain(const struct fv_frame *f,
 	odd |= ip->saddr ^ port->addr4;
 	odd |= f->tagged;
 	odd |= f->elsewhere;
-	if (unlikely(odd || ip->ttl <= 1))
+	/* Without an IPv4 address addr4 is 0, and so may the packet's be. */
+	if (unlikely(odd || ip->ttl <= 1 || !port->addr4))
 		return NULL;
 	daddr[2] = bpf_htonl(0xffff);
 	daddr[3] = ip->daddr;
