@@ -293,10 +293,28 @@ static struct fv_saved *find_saved(struct fv_state *state, const char *path)
 	return NULL;
 }
 
+static int save(struct fv_run *run, const char *path, const char *old, const char *set,
+		struct fv_err *err)
+{
+	struct fv_saved *s;
+
+	if (find_saved(&run->state, path))
+		return 0;
+	s = realloc(run->state.saved, (run->state.n_saved + 1) * sizeof(*s));
+	if (!s)
+		return fv_err_oom(err);
+	run->state.saved = s;
+	s += run->state.n_saved;
+	s->path = strdup(path);
+	s->old = strdup(old);
+	s->set = strdup(set);
+	run->state.n_saved++;
+	return s->path && s->old && s->set ? 0 : fv_err_oom(err);
+}
+
 int fv_host_set(struct fv_run *run, const char *path, const char *value, struct fv_err *err,
 		bool *ret_changed)
 {
-	struct fv_saved *s;
 	char old[256];
 	int r;
 
@@ -305,25 +323,39 @@ int fv_host_set(struct fv_run *run, const char *path, const char *value, struct 
 		return 0;
 	if (r)
 		return r;
-	if (!find_saved(&run->state, path)) {
-		s = realloc(run->state.saved, (run->state.n_saved + 1) * sizeof(*s));
-		if (!s)
-			return fv_err_oom(err);
-		run->state.saved = s;
-		s += run->state.n_saved;
-		s->path = strdup(path);
-		s->old = strdup(old);
-		s->set = strdup(value);
-		run->state.n_saved++;
-		if (!s->path || !s->old || !s->set)
-			return fv_err_oom(err);
-		/* What will be put back must be on disk before it is changed. */
-		r = fv_state_store(&run->state, err);
-		if (r)
-			return r;
-	}
+	/* What will be put back must be on disk before it is changed. */
+	r = save(run, path, old, value, err);
+	r = r ?: fv_state_store(&run->state, err);
+	if (r)
+		return r;
 	*ret_changed = true;
 	return fv_sysctl_set(path, value, err);
+}
+
+int fv_host_forward(struct fv_run *run, int family, struct fv_err *err, bool *ret_changed)
+{
+	const char *ip = family == AF_INET ? "ipv4" : "ipv6";
+	char path[96], now[16];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/all/forwarding", ip);
+	r = fv_sysctl_get(path, err, now, sizeof(now));
+	if (r == -ENOENT || (!r && !strcmp(now, "1")))
+		return 0;
+	/*
+	 * Switching it off again will switch it off on every device, also where it
+	 * was on by itself: what is found to be 0 then becomes 1 again.
+	 */
+	for (size_t i = 0; i <= run->host.n_links && !r; i++) {
+		snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/forwarding", ip,
+			 i < run->host.n_links ? run->host.links[i].name : "default");
+		r = fv_sysctl_get(path, err, now, sizeof(now));
+		if (!r && !strcmp(now, "1"))
+			r = save(run, path, "1", "0", err);
+		r = r == -ENOENT ? 0 : r;
+	}
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/all/forwarding", ip);
+	return r ?: fv_host_set(run, path, "1", err, ret_changed);
 }
 
 bool fv_host_expedite(struct fv_run *run, size_t n)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a run creates and changes: networks, pairs, programs, in that order. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -58,11 +59,11 @@ static int make_sysctls(struct fv_run *run, struct fv_err *err)
 		ip6 |= run->want.nets[i].subnet6.ip.family != 0;
 	}
 	if (ip4)
-		r = fv_host_set(run, "/proc/sys/net/ipv4/ip_forward", "1", err, &changed);
+		r = fv_host_forward(run, AF_INET, err, &changed);
 	if (!r && ip6)
 		r = keep_ra(run, err, &changed);
 	if (!r && ip6)
-		r = fv_host_set(run, "/proc/sys/net/ipv6/conf/all/forwarding", "1", err, &changed);
+		r = fv_host_forward(run, AF_INET6, err, &changed);
 	if (!r && changed)
 		r = fv_run_act(run, FV_OP_CHANGE, "sysctl", "forwarding", err,
 			       "on; put back when the last network goes");

@@ -185,11 +185,9 @@ static int drop_last(struct fv_run *run, struct fv_err *err)
 	fv_dp_close(&run->dp);
 	r = r ?: fv_dp_remove(run->state.mounted_bpffs, err);
 	r = r ?: fv_host_restore(run, false, err);
-	if (!r && run->state.made_run_netns)
-		r = fv_netns_rmdir(err);
 	if (r)
 		return r;
-	run->state.mounted_bpffs = run->state.made_run_netns = false;
+	run->state.mounted_bpffs = false;
 	free(FV_TAKE_PTR(run->state.nft));
 	return 0;
 }
@@ -213,8 +211,6 @@ int fv_run_remove(struct fv_run *run, struct fv_err *err)
 			r = fv_dp_forget(run->dp, gone->ep->port, err);
 		if (!r && !gone->keep_ns)
 			r = fv_hosts_unlink(&run->state, gone->net->name, gone->ep->name, err);
-		r = r ?: drop_name(run, gone, err);
-		fv_run_progress(run, "removed", i + 1, run->n_gone);
 	}
 	r = r ?: drop_addresses(run, err);
 	r = r ?: drop_subnets(run, err);
@@ -225,5 +221,17 @@ int fv_run_remove(struct fv_run *run, struct fv_err *err)
 		r = fv_host_restore(run, true, r ? NULL : err) ?: r;
 	if (!r && !run->want.n_nets)
 		r = drop_last(run, err);
+	/*
+	 * Names at the end: the kernel then takes the namespaces apart, and whatever needs its locks
+	 * waits for that.
+	 */
+	for (size_t i = 0; i < run->n_gone && !r; i++) {
+		r = drop_name(run, &run->gone[i], err);
+		fv_run_progress(run, "removed", i + 1, run->n_gone);
+	}
+	if (!r && !run->want.n_nets && run->state.made_run_netns) {
+		r = fv_netns_rmdir(err);
+		run->state.made_run_netns = r != 0;
+	}
 	return r;
 }

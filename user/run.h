@@ -135,6 +135,8 @@ int fv_host_check_subnets(const struct fv_run *run, struct fv_err *err);
 /* Remember the value of @path and set it; nothing if it is that already or does not exist. */
 int fv_host_set(struct fv_run *run, const char *path, const char *value, struct fv_err *err,
 		bool *ret_changed);
+/* Let the host forward packets of a family, devices that did so by themselves remembered. */
+int fv_host_forward(struct fv_run *run, int family, struct fv_err *err, bool *ret_changed);
 /*
  * fv_host_expedite - before attaching to or deleting @n devices: each waits for an
  * RCU grace period, 12 ms on an idle machine, 0.2 ms with rcu_expedited. True where it was
