@@ -45,18 +45,29 @@ int fv_nat_listing(struct fv_err *err, char **ret)
 	return fv_nft_run(WHAT, "list " WHAT, FV_NFT_TEXT, err, ret);
 }
 
+/* Our rules refer to nothing outside the table: what is not found is a part of the kernel. */
+static int write_table(const char *ruleset, struct fv_err *err)
+{
+	struct fv_err cause = {};
+	int r;
+
+	r = fv_nft_run(WHAT, ruleset, FV_NFT_TEXT, &cause, NULL);
+	if (r == -ENOENT)
+		return fv_err_set(err, -EOPNOTSUPP,
+				  "%s: the kernel lacks it: load nft_nat, nft_masq, nft_ct, "
+				  "nft_fib_inet or use a kernel that has them",
+				  cause.msg);
+	return r < 0 ? fv_err_set(err, r, "%s", cause.msg) : 0;
+}
+
 int fv_nat_apply(const struct fv_topo *topo, struct fv_err *err, char **ret_listing)
 {
 	FV_AUTO_FREE char *ruleset = NULL;
 	int r;
 
 	r = fv_nat_ruleset(topo, err, &ruleset);
-	if (r < 0)
-		return r;
-	r = fv_nft_run(WHAT, ruleset, FV_NFT_TEXT, err, NULL);
-	if (r < 0)
-		return r;
-	return fv_nat_listing(err, ret_listing);
+	r = r ?: write_table(ruleset, err);
+	return r ?: fv_nat_listing(err, ret_listing);
 }
 
 int fv_nat_remove(struct fv_err *err)

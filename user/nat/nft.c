@@ -9,6 +9,7 @@
 #include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "core/cleanup.h"
@@ -121,17 +122,43 @@ int fv_nft_explain(const char *printed, char *ret, size_t size)
 	return code;
 }
 
+/*
+ * Commands go in by a file: of a buffer libnftables quotes the first line, wherever the error
+ * is.
+ */
+static int write_memfd(const char *text, struct fv_err *err, int *ret_fd)
+{
+	FV_AUTO_FD int fd = memfd_create("fastveth-nft", MFD_CLOEXEC);
+	size_t size = strlen(text), done = 0;
+	ssize_t n;
+
+	while (fd >= 0 && done < size) {
+		n = write(fd, text + done, size - done);
+		if (n < 0)
+			return fv_err_set(err, -errno, "nftables: cannot write to memory: %s",
+					  strerror(errno));
+		done += (size_t)n;
+	}
+	if (fd < 0)
+		return fv_err_set(err, -errno, "nftables: cannot get memory: %s", strerror(errno));
+	*ret_fd = FV_TAKE_FD(fd);
+	return 0;
+}
+
 int fv_nft_run(const char *what, const char *commands, enum fv_nft_output output,
 	       struct fv_err *err, char **ret_output)
 {
 	FV_CLEANUP(free_ctx) struct nft_ctx *ctx = NULL;
-	char reason[512];
+	char reason[512], path[32];
+	FV_AUTO_FD int fd = -1;
 	char *text;
 	int r;
 
 	r = check_kernel(what, err);
+	r = r ?: write_memfd(commands, err, &fd);
 	if (r < 0)
 		return r;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 	if (!ctx || nft_ctx_buffer_output(ctx) != 0 || nft_ctx_buffer_error(ctx) != 0)
 		return fv_err_oom(err);
@@ -139,13 +166,9 @@ int fv_nft_run(const char *what, const char *commands, enum fv_nft_output output
 	nft_ctx_output_set_flags(ctx, output == FV_NFT_JSON ? NFT_CTX_OUTPUT_JSON
 							    : NFT_CTX_OUTPUT_STATELESS |
 								      NFT_CTX_OUTPUT_NUMERIC_PROTO);
-	if (nft_run_cmd_from_buffer(ctx, commands) != 0) {
+	if (nft_run_cmd_from_filename(ctx, path) != 0) {
 		r = fv_nft_explain(nft_ctx_get_error_buffer(ctx), reason, sizeof(reason));
-		return fv_err_set(err, r, "nftables: %s: %s%s", what, reason,
-				  r == -ENOENT || r == -EOPNOTSUPP
-					  ? ": the kernel may lack what this needs: see "
-					    "nf_tables and its modules"
-					  : "");
+		return fv_err_set(err, r, "nftables: %s: %s", what, reason);
 	}
 	if (!ret_output)
 		return 0;

@@ -291,7 +291,7 @@ static void write_guard(FILE *f, const struct needs *needs)
 	/* Even a network without IPv6 sends router solicitations. */
 	fputs("\t\tip6 saddr { ::, fe80::/10 } accept comment \"neighbour discovery\"\n"
 	      "\t\tfib saddr . iif oif missing drop comment \"not the sender's address\"\n"
-	      "\t}\n\n",
+	      "\t}\n",
 	      f);
 }
 
@@ -301,7 +301,7 @@ static void write_guard(FILE *f, const struct needs *needs)
  */
 static void write_forward(FILE *f, const struct needs *needs)
 {
-	fputs("\tchain forward {\n"
+	fputs("\n\tchain forward {\n"
 	      "\t\ttype filter hook forward priority filter; policy accept;\n"
 	      "\t\tmeta iifgroup . meta oifgroup @same accept comment \"inside one network\"\n",
 	      f);
@@ -319,7 +319,7 @@ static void write_forward(FILE *f, const struct needs *needs)
 		      "accept comment \"answers from outside\"\n",
 		      f);
 	fputs("\t\tmeta oifgroup @own drop comment \"other networks, outside\"\n"
-	      "\t}\n\n",
+	      "\t}\n",
 	      f);
 }
 
@@ -334,7 +334,7 @@ static void write_dnat(FILE *f, const struct needs *needs)
 	static const char jump[] =
 		"\t\tmeta l4proto { tcp, udp } fib daddr type local jump publish\n";
 
-	fputs("\tchain publish {\n", f);
+	fputs("\n\tchain publish {\n", f);
 	for (int v = 0; v < 2; v++) {
 		const struct spelling *fam = &families[v];
 
@@ -347,8 +347,8 @@ static void write_dnat(FILE *f, const struct needs *needs)
 			fprintf(f, "\t\tdnat %s to meta l4proto . th dport map @publish%s\n",
 				fam->ip, fam->digit);
 	}
-	fputs("\t}\n\n"
-	      "\tchain prerouting {\n"
+	fputs("\t}\n"
+	      "\n\tchain prerouting {\n"
 	      "\t\ttype nat hook prerouting priority dstnat; policy accept;\n",
 	      f);
 	if (needs->internal)
@@ -356,13 +356,13 @@ static void write_dnat(FILE *f, const struct needs *needs)
 	if (needs->any[0] || needs->at[0])
 		fputs("\t\tip daddr 127.0.0.0/8 accept comment \"for the host itself only\"\n", f);
 	fprintf(f,
-		"%s\t}\n\n"
-		"\tchain output {\n"
+		"%s\t}\n"
+		"\n\tchain output {\n"
 		"\t\ttype nat hook output priority -100; policy accept;\n",
 		jump);
 	if (needs->any[1] || needs->at[1])
 		fputs("\t\tip6 daddr ::1 accept comment \"answers find no way to ::1\"\n", f);
-	fprintf(f, "%s\t}\n\n", jump);
+	fprintf(f, "%s\t}\n", jump);
 }
 
 /*
@@ -373,7 +373,7 @@ static void write_dnat(FILE *f, const struct needs *needs)
  */
 static void write_postrouting(FILE *f, const struct needs *needs)
 {
-	fputs("\tchain postrouting {\n"
+	fputs("\n\tchain postrouting {\n"
 	      "\t\ttype nat hook postrouting priority srcnat; policy accept;\n",
 	      f);
 	for (int v = 0; v < 2; v++) {
