@@ -88,13 +88,32 @@ static void reads_and_writes_prefixes(void **state)
 	assert_string_equal(fv_prefix_str(&p, buf), "");
 }
 
-static void writes_macs(void **state)
+static void reads_and_writes_macs(void **state)
 {
+	static const char *const bad[] = { "",
+					   "02:00:ab:cd:ef",
+					   "02:00:ab:cd:ef:f",
+					   "02:00:ab:cd:ef:ff:",
+					   "2:0:ab:cd:ef:ff:",
+					   "02-00-ab-cd-ef-ff",
+					   "02:00:ab:cd:ef:fg",
+					   " 2:00:ab:cd:ef:ff",
+					   "+2:00:ab:cd:ef:ff",
+					   "02:00:ab:cd:ef:\xc3\xa4" };
 	const uint8_t mac[6] = { 0x02, 0, 0xab, 0xcd, 0xef, 0xff };
+	uint8_t back[6] = { 0 };
 	char buf[FV_MAC_STRLEN];
 
 	(void)state;
 	assert_string_equal(fv_mac_str(mac, buf), "02:00:ab:cd:ef:ff");
+	assert_int_equal(fv_mac_parse(buf, back), 0);
+	assert_memory_equal(back, mac, 6);
+	assert_int_equal(fv_mac_parse("12:34:56:78:9A:Bc", back), 0);
+	assert_memory_equal(back, "\x12\x34\x56\x78\x9a\xbc", 6);
+	for (size_t i = 0; i < FV_ARRAY_SIZE(bad); i++) {
+		assert_int_equal(fv_mac_parse(bad[i], back), -EINVAL);
+		assert_memory_equal(back, "\x12\x34\x56\x78\x9a\xbc", 6);
+	}
 }
 
 static void compares(void **state)
@@ -243,7 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_and_writes_addresses),
 		cmocka_unit_test(reads_and_writes_prefixes),
-		cmocka_unit_test(writes_macs),
+		cmocka_unit_test(reads_and_writes_macs),
 		cmocka_unit_test(compares),
 		cmocka_unit_test(knows_special_addresses),
 		cmocka_unit_test(counts_hosts),

@@ -79,9 +79,39 @@ const char *fv_prefix_str(const struct fv_prefix *p, char *buf)
 
 const char *fv_mac_str(const uint8_t mac[6], char buf[FV_MAC_STRLEN])
 {
-	snprintf(buf, FV_MAC_STRLEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-		 mac[3], mac[4], mac[5]);
+	static const char digits[] = "0123456789abcdef";
+	char *to = buf;
+
+	for (size_t i = 0; i < 6; i++) {
+		*to++ = digits[mac[i] >> 4];
+		*to++ = digits[mac[i] & 15];
+		*to++ = ':';
+	}
+	to[-1] = '\0';
 	return buf;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int fv_mac_parse(const char *s, uint8_t ret[6])
+{
+	uint8_t mac[6];
+
+	if (strlen(s) != FV_MAC_STRLEN - 1)
+		return -EINVAL;
+	for (size_t i = 0; i < 6; i++, s += 3) {
+		if (hex_digit(s[0]) < 0 || hex_digit(s[1]) < 0 || s[2] != (i < 5 ? ':' : '\0'))
+			return -EINVAL;
+		mac[i] = (uint8_t)(hex_digit(s[0]) << 4 | hex_digit(s[1]));
+	}
+	memcpy(ret, mac, sizeof(mac));
+	return 0;
 }
 
 bool fv_ip_equal(const struct fv_ip *a, const struct fv_ip *b)

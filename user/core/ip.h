@@ -24,6 +24,8 @@ struct fv_prefix {
 int fv_ip_parse(const char *s, struct fv_ip *ret);
 /* "ADDR/LEN"; -EINVAL where the length is missing or out of range. */
 int fv_prefix_parse(const char *s, struct fv_prefix *ret);
+/* "02:00:00:00:00:01", two digits each. */
+int fv_mac_parse(const char *s, uint8_t ret[6]);
 /* Format into buf (at least FV_IP_STRLEN) and return buf; "" for family 0. */
 const char *fv_ip_str(const struct fv_ip *ip, char *buf);
 const char *fv_prefix_str(const struct fv_prefix *p, char *buf);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,8 @@ static const char *holder(int fd, char buf[512])
 	text[n] = '\0';
 	text[strcspn(text, "\n")] = '\0';
 	pid = strtol(text, &command, 10);
-	if (pid <= 0 || *command != ' ' || (kill((pid_t)pid, 0) && errno == ESRCH))
+	if (pid <= 0 || pid > INT32_MAX || *command != ' ' ||
+	    (kill((pid_t)pid, 0) && errno == ESRCH))
 		return "";
 	snprintf(buf, 512, ": pid %ld (%s)", pid, command + 1);
 	return buf;

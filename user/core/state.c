@@ -155,7 +155,7 @@ static int load_text(const char *text, size_t size, struct fv_err *err, struct f
 		return r;
 	root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
 	if (!root) {
-		fv_err_set(&bad, -EINVAL, "line %d: %s", why.line, why.text);
+		fv_err_set(&bad, -EINVAL, "byte %d: %s", why.position, why.text);
 		return damaged(err, bad.msg);
 	}
 	r = read_home(root, &here, err, &home, &earlier);
@@ -244,7 +244,7 @@ int fv_state_store(const struct fv_state *state, struct fv_err *err)
 				json_pack("{s:I, s:I}", "dev", (json_int_t)home.ns_dev, "ino",
 					  (json_int_t)home.ns_ino)))
 		return fv_err_oom(err);
-	text = json_dumps(root, JSON_INDENT(1));
+	text = json_dumps(root, JSON_COMPACT);
 	if (!text)
 		return fv_err_oom(err);
 	r = fv_run_dir_open(true, err, &dir);
