@@ -65,14 +65,15 @@ static __always_inline int fv_no_endpoint(const struct fv_port *port, const __be
 }
 
 /* The part that both families share: target, size, liveness. */
-static __always_inline int fv_decide_target(const struct fv_port *port, const __be32 daddr[4],
-					    __u32 index, __u32 wire_len, struct fv_endpoint **ret)
+static __always_inline int fv_decide_target(const struct fv_frame *f, const struct fv_port *port,
+					    const __be32 daddr[4], __u32 index, __u32 wire_len,
+					    struct fv_endpoint **ret)
 {
 	struct fv_endpoint *ep = fv_endpoint_find(port, daddr, index);
 
 	if (!ep)
 		return fv_no_endpoint(port, daddr);
-	if (!wire_len || wire_len > ep->mtu)
+	if (f->len - FV_ETH_HLEN > ep->mtu && (!wire_len || wire_len > ep->mtu))
 		return FV_SLOW | FV_SLOW_MTU;
 	/* A packet to oneself is the kernel's to turn around. */
 	if (ep->ifindex == port->ifindex || !fv_alive(ep))
@@ -108,7 +109,7 @@ static __always_inline int fv_decide_ip4(const struct fv_frame *f, const struct 
 		return FV_SLOW | FV_SLOW_TTL;
 	daddr[2] = bpf_htonl(0xffff);
 	daddr[3] = ip->daddr;
-	return fv_decide_target(port, daddr, port->base4 + bpf_ntohl(ip->daddr),
+	return fv_decide_target(f, port, daddr, port->base4 + bpf_ntohl(ip->daddr),
 				fv_wire_len(f, ip->protocol, sizeof(*ip)), ret);
 }
 
@@ -147,7 +148,7 @@ static __always_inline int fv_decide_ip6(const struct fv_frame *f, const struct 
 	/* The maps keep IPv4 addresses in this form; in an IPv6 header it is nobody's. */
 	if (d[2] == bpf_htonl(0xffff) && !d[1] && !d[0])
 		return FV_SLOW | FV_SLOW_OUTSIDE;
-	return fv_decide_target(port, d, port->base6 + bpf_ntohl(d[3]),
+	return fv_decide_target(f, port, d, port->base6 + bpf_ntohl(d[3]),
 				fv_wire_len(f, ip->nexthdr, sizeof(*ip)), ret);
 }
 
