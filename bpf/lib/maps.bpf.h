@@ -101,9 +101,7 @@ static __always_inline struct fv_port *fv_port_find(__u32 ifindex)
 
 	if (likely(port && port->ifindex == ifindex))
 		return port;
-	/* A free place means that nobody was crowded out of it. */
-	if (!port || !port->ifindex)
-		return NULL;
+	/* Also where the place is free: it is so for a moment while its entry is replaced. */
 	return bpf_map_lookup_elem(&fv_ports_x, &ifindex);
 }
 
