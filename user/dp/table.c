@@ -117,6 +117,9 @@ int fv_table_put(struct fv_table *t, bool apply, bool *ret_same, struct fv_err *
 			continue;
 		*ret_same = false;
 		r = apply ? bpf_map_update_elem(t->fd, rec, rec + t->key_size, 0) : 0;
+		/* A port that went away meanwhile has no place here; the next run forgets it. */
+		if (r == -EINVAL && t->map == FV_MAP_LIVE)
+			continue;
 		if (r)
 			return fv_err_set(err, r, "writing to map %s: %s", fv_map_names[t->map],
 					  strerror(-r));
