@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which device a packet is redirected to. A test run does not show it, so these are
+ * the programs compiled with another redirect, which takes notes (mock_*.bpf.c).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bpf/run.h"
+#include "mock_tc.skel.h"
+#include "mock_xdp.skel.h"
+
+/* As mock.bpf.h has it. */
+struct target {
+	__u64 flags;
+	__u32 calls;
+	__u32 ifindex;
+};
+
+static struct mock_tc *tc;
+static struct mock_xdp *xdp;
+static struct frame f;
+
+static void share_maps(struct bpf_object *obj)
+{
+	for (int i = 0; i < FV_MAP_COUNT; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(obj, fv_map_names[i]);
+
+		assert_non_null(map);
+		assert_int_equal(bpf_map__reuse_fd(map, bed_dp->maps.fd[i]), 0);
+	}
+}
+
+static int open_mocks(void **state)
+{
+	run_open(state);
+	tc = mock_tc__open();
+	xdp = mock_xdp__open();
+	assert_true(tc && xdp);
+	share_maps(tc->obj);
+	share_maps(xdp->obj);
+	tc->rodata->fv_port_mask = xdp->rodata->fv_port_mask = bed_dp->maps.n_ports - 1;
+	tc->rodata->fv_endpoint_mask = xdp->rodata->fv_endpoint_mask = bed_dp->maps.n_endpoints - 1;
+	assert_int_equal(mock_tc__load(tc), 0);
+	assert_int_equal(mock_xdp__load(xdp), 0);
+	return 0;
+}
+
+static int close_mocks(void **state)
+{
+	mock_tc__destroy(tc);
+	mock_xdp__destroy(xdp);
+	return run_close(state);
+}
+
+/* Where the hook's program sends what this spec says; calls 0: nowhere. */
+static struct target ask(enum hook hook, const struct spec *spec, const struct want *want)
+{
+	struct bpf_map *map = hook == HOOK_TC ? tc->maps.mock_target : xdp->maps.mock_target;
+	int prog =
+		bpf_program__fd(hook == HOOK_TC ? tc->progs.fv_from_ns : xdp->progs.fv_xdp_from_ns);
+	struct target target = {};
+	const struct meta none = {};
+	__u32 key = 0;
+
+	frame_make(spec, &f);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &key, &target, 0), 0);
+	assert_true(run_frame("mock", hook, prog, spec->from, &f, &none, want));
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(map), &key, &target), 0);
+	return target;
+}
+
+static void every_endpoint_is_found_from_every_other(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	for (enum who from = 0; from < N_WHO; from++) {
+		for (enum who to = 0; to < N_WHO; to++) {
+			for (int family = 4; family <= 6; family += 2) {
+				const struct spec spec = { .from = from,
+							   .to = to,
+							   .family = family };
+				const char *const *a =
+					family == 4 ? &bed[from].ip4 : &bed[from].ip6;
+				const char *const *b = family == 4 ? &bed[to].ip4 : &bed[to].ip6;
+				const struct want want = SHORTCUT(to);
+				struct target t;
+
+				if (from == to || bed[from].absent || bed[to].absent || !*a ||
+				    !*b || bed[from].dp.network != bed[to].dp.network)
+					continue;
+				t = ask(HOOK_TC, &spec, &want);
+				assert_int_equal(t.calls, 1);
+				assert_int_equal(t.ifindex, bed[to].dp.ifindex);
+				assert_int_equal(t.flags, 0);
+				n++;
+				if (from == JUMBO)
+					continue;
+				t = ask(HOOK_XDP, &spec, &want);
+				assert_int_equal(t.calls, 1);
+				assert_int_equal(t.ifindex, bed[to].dp.ifindex);
+				assert_int_equal(t.flags, XDP_PASS);
+			}
+		}
+	}
+	/* Seven with IPv4, seven with IPv6 in the network. */
+	assert_int_equal(n, 2 * 7 * 6);
+}
+
+static void nothing_else_is_redirected(void **state)
+{
+	static const struct row rows[] = {
+		ROW("slow", SLOW(OUTSIDE), .family = 4, .dst = "192.0.2.1"),
+		ROW("dropped", DROP(ISOLATION), .family = 4, .to = ALIEN),
+		ROW("expired", SLOW(TTL), .family = 6, .ttl = JUST(1)),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < FV_ARRAY_SIZE(rows); i++) {
+		assert_int_equal(ask(HOOK_TC, &rows[i].spec, &rows[i].want).calls, 0);
+		assert_int_equal(ask(HOOK_XDP, &rows[i].spec, &rows[i].want).calls, 0);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_endpoint_is_found_from_every_other),
+		cmocka_unit_test(nothing_else_is_redirected),
+	};
+
+	bed_isolate();
+	return cmocka_run_group_tests(tests, open_mocks, close_mocks);
+}
