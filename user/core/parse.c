@@ -42,7 +42,7 @@ int fv_name_check(const char *what, const char *name, struct fv_err *err)
 
 int fv_ifname_check(const char *name, struct fv_err *err)
 {
-	/* What the kernel keeps for itself, and the directories of net.ipv4.conf that are no device. */
+	/* The loopback device, and directories of net.ipv4.conf that are no device. */
 	static const char *const reserved[] = { ".", "..", "lo", "all", "default" };
 
 	if (!*name || strlen(name) >= FV_IFNAME_SIZE)
@@ -63,7 +63,7 @@ int fv_ifname_check(const char *name, struct fv_err *err)
 	return 0;
 }
 
-/* Decimal digits only, at most max; returns what follows them, NULL where there is no such number. */
+/* Decimal digits, at most max; returns what follows them, NULL where there is no such number. */
 static const char *parse_number(const char *s, unsigned long max, unsigned long *ret)
 {
 	unsigned long n = 0;

@@ -123,7 +123,7 @@ static int parse_subnet(struct input *in, const struct field *field, const char 
 			const yaml_node_t *value, void *object)
 {
 	struct fv_prefix *to = (void *)((char *)object + field->offset), base;
-	const char *text, *example = field->family == AF_INET ? "10.77.0.0/24" : "fd77::/64";
+	const char *text = "", *example = field->family == AF_INET ? "10.77.0.0/24" : "fd77::/64";
 	char buf[FV_IP_STRLEN];
 	int r = scalar(in, field, place, value, &text);
 
@@ -151,7 +151,7 @@ static int parse_address(struct input *in, const struct field *field, const char
 			 const yaml_node_t *value, void *object)
 {
 	struct fv_ip *to = (void *)((char *)object + field->offset);
-	const char *text;
+	const char *text = "";
 	int r = scalar(in, field, place, value, &text);
 
 	if (r)
@@ -173,7 +173,7 @@ static int parse_mtu(struct input *in, const struct field *field, const char *pl
 		     const yaml_node_t *value, void *object)
 {
 	struct fv_net *net = object;
-	const char *text;
+	const char *text = "";
 	int r = scalar(in, field, place, value, &text);
 
 	if (r)
@@ -193,7 +193,7 @@ static int parse_hook(struct input *in, const struct field *field, const char *p
 		      const yaml_node_t *value, void *object)
 {
 	struct fv_net *net = object;
-	const char *text;
+	const char *text = "";
 	int r = scalar(in, field, place, value, &text);
 
 	if (r)
@@ -214,7 +214,7 @@ static int parse_internal(struct input *in, const struct field *field, const cha
 						{ "FALSE", "TRUE" }, { "NO", "YES" },
 						{ "OFF", "ON" } };
 	struct fv_net *net = object;
-	const char *text;
+	const char *text = "";
 	int r = scalar(in, field, place, value, &text);
 
 	if (r)
@@ -232,7 +232,7 @@ static int parse_share(struct input *in, const struct field *field, const char *
 		       const yaml_node_t *value, void *object)
 {
 	struct fv_ep *ep = object;
-	const char *text;
+	const char *text = "";
 	int r = scalar(in, field, place, value, &text);
 
 	if (r)
@@ -248,7 +248,7 @@ static int parse_ifname(struct input *in, const struct field *field, const char 
 			const yaml_node_t *value, void *object)
 {
 	struct fv_ep *ep = object;
-	const char *text;
+	const char *text = "";
 	int r = scalar(in, field, place, value, &text);
 
 	if (r)
@@ -278,7 +278,7 @@ static int parse_publish(struct input *in, const struct field *field, const char
 		return fv_err_oom(in->err);
 	for (const yaml_node_item_t *item = first; item < end; item++) {
 		const yaml_node_t *node;
-		const char *text;
+		const char *text = "";
 		int r = visit(in, *item, &node);
 
 		if (!r)
