@@ -256,7 +256,7 @@ static void refuses_names(void **state)
 	refuse_all(bad, FV_ARRAY_SIZE(bad));
 }
 
-static void refuses_values(void **state)
+static void refuses_values_of_networks(void **state)
 {
 	static const struct bad bad[] = {
 		{ LAB("    subnet: 10.77.0.0\n"),
@@ -302,6 +302,22 @@ static void refuses_values(void **state)
 		{ LAB("    namespaces: [ web, db ]\n"),
 		  "lab.yaml:3:17: \"namespaces\" of network \"lab\" must be a mapping of names to "
 		  "namespaces, not a list" },
+		{ "networks: lab\n",
+		  "lab.yaml:1:11: \"networks\" of the file must be a mapping of names to networks, not a "
+		  "single value" },
+		{ "networks: {}\n", "lab.yaml:1:11: \"networks\" holds no network" },
+		{ "networks:\n", "lab.yaml:1:10: \"networks\" holds no network" },
+		{ "networks:\n  lab:\n",
+		  "lab.yaml:2:7: network \"lab\" must be a mapping of keys to values, not a single value" },
+	};
+
+	(void)state;
+	refuse_all(bad, FV_ARRAY_SIZE(bad));
+}
+
+static void refuses_values_of_namespaces(void **state)
+{
+	static const struct bad bad[] = {
 		{ NS("      web: 10.77.0.2\n"),
 		  "lab.yaml:5:12: namespace \"web\" must be a mapping of keys to values, not a single "
 		  "value" },
@@ -327,13 +343,6 @@ static void refuses_values(void **state)
 		  "lab.yaml:5:25: \"publish\" of namespace \"web\" has no value" },
 		{ NS("      web: { share: ~ }\n"),
 		  "lab.yaml:5:21: \"share\" of namespace \"web\" has no value" },
-		{ "networks: lab\n",
-		  "lab.yaml:1:11: \"networks\" of the file must be a mapping of names to networks, not a "
-		  "single value" },
-		{ "networks: {}\n", "lab.yaml:1:11: \"networks\" holds no network" },
-		{ "networks:\n", "lab.yaml:1:10: \"networks\" holds no network" },
-		{ "networks:\n  lab:\n",
-		  "lab.yaml:2:7: network \"lab\" must be a mapping of keys to values, not a single value" },
 	};
 
 	(void)state;
@@ -396,7 +405,8 @@ int main(void)
 		cmocka_unit_test(refuses_keys),
 		cmocka_unit_test(refuses_a_name_twice),
 		cmocka_unit_test(refuses_names),
-		cmocka_unit_test(refuses_values),
+		cmocka_unit_test(refuses_values_of_networks),
+		cmocka_unit_test(refuses_values_of_namespaces),
 		cmocka_unit_test(refuses_documents),
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A directory for a test program, and files in it. */
-#ifndef FV_TESTS_UNIT_TMP_H
-#define FV_TESTS_UNIT_TMP_H
+#ifndef FV_TEST_TMP_H
+#define FV_TEST_TMP_H
 
 #include <stddef.h>
 
@@ -21,4 +21,4 @@ char *tmp_read(const char *path);
 /* fv_yaml_load of a file "lab.yaml" with this text. */
 int tmp_load(const char *yaml, struct fv_err *err, struct fv_topo *ret);
 
-#endif /* FV_TESTS_UNIT_TMP_H */
+#endif /* FV_TEST_TMP_H */
