@@ -8,8 +8,8 @@
  *
  * The devices' other ends lie in the same namespace: a test run sends nothing.
  */
-#ifndef FV_TESTS_BPF_BED_H
-#define FV_TESTS_BPF_BED_H
+#ifndef FV_TEST_BED_H
+#define FV_TEST_BED_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -86,4 +86,4 @@ int bed_close(void **state);
 			fail_msg("%s: %d: %s", #call, ok_, err.msg);                               \
 	} while (0)
 
-#endif /* FV_TESTS_BPF_BED_H */
+#endif /* FV_TEST_BED_H */

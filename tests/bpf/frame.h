@@ -3,8 +3,8 @@
  * Frames for the tests of the programs, made from what is special about them. Written byte by
  * byte, without the kernel's structs, so that it shares no mistake with what it tests.
  */
-#ifndef FV_TESTS_BPF_FRAME_H
-#define FV_TESTS_BPF_FRAME_H
+#ifndef FV_TEST_FRAME_H
+#define FV_TEST_FRAME_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,4 +68,4 @@ static inline void put16(uint8_t *p, unsigned int v)
 	p[1] = v;
 }
 
-#endif /* FV_TESTS_BPF_FRAME_H */
+#endif /* FV_TEST_FRAME_H */

@@ -4,8 +4,8 @@
  * through the bed, in the order that the words of abi.h and DESIGN give. The programs are right where
  * they agree with it on every frame.
  */
-#ifndef FV_TESTS_BPF_MODEL_H
-#define FV_TESTS_BPF_MODEL_H
+#ifndef FV_TEST_MODEL_H
+#define FV_TEST_MODEL_H
 
 #include "bpf/frame.h"
 
@@ -43,4 +43,4 @@ void model_forward(struct frame *f, enum who to);
 /* "slow: mtu" and the like; static memory. */
 const char *model_str(const struct want *want);
 
-#endif /* FV_TESTS_BPF_MODEL_H */
+#endif /* FV_TEST_MODEL_H */

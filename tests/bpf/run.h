@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Frames through the programs: what came out, and what was counted. */
-#ifndef FV_TESTS_BPF_RUN_H
-#define FV_TESTS_BPF_RUN_H
+#ifndef FV_TEST_RUN_H
+#define FV_TEST_RUN_H
 
 #include "bpf/model.h"
 
@@ -73,4 +73,4 @@ void run_rows(const struct row *rows, size_t n);
 int run_open(void **state);
 int run_close(void **state);
 
-#endif /* FV_TESTS_BPF_RUN_H */
+#endif /* FV_TEST_RUN_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Which device a packet is redirected to. A test run does not show it, so these are
- * the programs compiled with another redirect, which takes notes (mock_*.bpf.c).
+ * the programs compiled with another redirect, which takes notes (mock_redirect.bpf.c).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,66 +11,55 @@
 #include <cmocka.h>
 
 #include "bpf/run.h"
-#include "mock_tc.skel.h"
-#include "mock_xdp.skel.h"
+#include "mock_redirect.skel.h"
 
-/* As mock.bpf.h has it. */
+/* As mock_redirect.bpf.c has it. */
 struct target {
 	__u64 flags;
 	__u32 calls;
 	__u32 ifindex;
 };
 
-static struct mock_tc *tc;
-static struct mock_xdp *xdp;
+static struct mock_redirect *mock;
 static struct frame f;
 
-static void share_maps(struct bpf_object *obj)
+static int open_mock(void **state)
 {
+	run_open(state);
+	mock = mock_redirect__open();
+	assert_non_null(mock);
 	for (int i = 0; i < FV_MAP_COUNT; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(obj, fv_map_names[i]);
+		struct bpf_map *map = bpf_object__find_map_by_name(mock->obj, fv_map_names[i]);
 
 		assert_non_null(map);
 		assert_int_equal(bpf_map__reuse_fd(map, bed_dp->maps.fd[i]), 0);
 	}
-}
-
-static int open_mocks(void **state)
-{
-	run_open(state);
-	tc = mock_tc__open();
-	xdp = mock_xdp__open();
-	assert_true(tc && xdp);
-	share_maps(tc->obj);
-	share_maps(xdp->obj);
-	tc->rodata->fv_port_mask = xdp->rodata->fv_port_mask = bed_dp->maps.n_ports - 1;
-	tc->rodata->fv_endpoint_mask = xdp->rodata->fv_endpoint_mask = bed_dp->maps.n_endpoints - 1;
-	assert_int_equal(mock_tc__load(tc), 0);
-	assert_int_equal(mock_xdp__load(xdp), 0);
+	mock->rodata->fv_port_mask = bed_dp->maps.n_ports - 1;
+	mock->rodata->fv_endpoint_mask = bed_dp->maps.n_endpoints - 1;
+	assert_int_equal(mock_redirect__load(mock), 0);
 	return 0;
 }
 
-static int close_mocks(void **state)
+static int close_mock(void **state)
 {
-	mock_tc__destroy(tc);
-	mock_xdp__destroy(xdp);
+	mock_redirect__destroy(mock);
 	return run_close(state);
 }
 
 /* Where the hook's program sends what this spec says; calls 0: nowhere. */
 static struct target ask(enum hook hook, const struct spec *spec, const struct want *want)
 {
-	struct bpf_map *map = hook == HOOK_TC ? tc->maps.mock_target : xdp->maps.mock_target;
-	int prog =
-		bpf_program__fd(hook == HOOK_TC ? tc->progs.fv_from_ns : xdp->progs.fv_xdp_from_ns);
+	int notes = bpf_map__fd(mock->maps.mock_target);
+	int prog = bpf_program__fd(hook == HOOK_TC ? mock->progs.fv_from_ns
+						   : mock->progs.fv_xdp_from_ns);
 	struct target target = {};
 	const struct meta none = {};
 	__u32 key = 0;
 
 	frame_make(spec, &f);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &key, &target, 0), 0);
+	assert_int_equal(bpf_map_update_elem(notes, &key, &target, 0), 0);
 	assert_true(run_frame("mock", hook, prog, spec->from, &f, &none, want));
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(map), &key, &target), 0);
+	assert_int_equal(bpf_map_lookup_elem(notes, &key, &target), 0);
 	return target;
 }
 
@@ -135,5 +124,5 @@ int main(void)
 	};
 
 	bed_isolate();
-	return cmocka_run_group_tests(tests, open_mocks, close_mocks);
+	return cmocka_run_group_tests(tests, open_mock, close_mock);
 }
