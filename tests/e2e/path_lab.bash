@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# The network in which path_*.sh send, and what they look at. `lab tcx|clsact|xdp [LINE...]`
+# brings it up; each LINE is one more key of the network ("mtu: 9000").
+#
+#	a 10.77.0.10 fd77::10 --- fv-a \
+#	b 10.77.0.11 fd77::11 --- fv-b  host 10.77.0.1 fd77::1
+#	c 10.77.0.12 fd77::12 --- fv-c /
+
+A4=10.77.0.10 A6=fd77::10 B4=10.77.0.11 B6=fd77::11 GW4=10.77.0.1 GW6=fd77::1
+LINKS=/sys/fs/bpf/fastveth/links
+
+lab_file() { # HOOK [LINE...]
+	local hook=$1 line
+
+	shift
+	printf 'networks:\n  lab:\n    subnet: 10.77.0.0/24\n    subnet6: fd77::/64\n'
+	printf '    hook: %s\n' "$([ "$hook" = xdp ] && echo xdp || echo tc)"
+	for line; do
+		printf '    %s\n' "$line"
+	done
+	cat <<-END
+		    namespaces:
+		      a: { address: $A4, address6: "$A6" }
+		      b: { address: $B4, address6: "$B6" }
+		      c: { address: 10.77.0.12, address6: "fd77::12" }
+	END
+}
+
+lab() { # HOOK [LINE...]
+	local hooks
+
+	unset FASTVETH_NO_TCX
+	[ "$1" != clsact ] || export FASTVETH_NO_TCX=1
+	lab_file "$@" >"$FV_TMP/lab.yaml"
+	check "$1_up" "$FASTVETH" up -q "$FV_TMP/lab.yaml" || finish
+	hooks=$("$FASTVETH" status -j | jq -r '.ports[].hook' | sort -u)
+	if [ "$1" = tcx ] && [ "$hooks" = clsact ]; then
+		skip tcx_is_used "this kernel has none"
+		return
+	fi
+	check_equal "$1_is_used" "$1" "$hooks" || finish
+}
+
+lab_down() {
+	check "$1_down" "$FASTVETH" down -q
+}
+
+at() { # NAMESPACE|host COMMAND...
+	local ns=$1
+
+	shift
+	if [ "$ns" = host ]; then
+		"$@"
+	else
+		ip netns exec "$ns" "$@"
+	fi
+}
+
+# What the slow path would deliver into NAME's namespace is dropped at its port: what
+# arrives has taken the shortcut. Our own clsact filter, which counts, comes after it.
+wall() { # NAME...
+	local name
+
+	for name; do
+		tc qdisc show dev "fv-$name" clsact | grep -q . ||
+			tc qdisc add dev "fv-$name" clsact
+		tc filter add dev "fv-$name" egress prio 1 handle 7 protocol all \
+			bpf bytecode '1,6 0 0 2' direct-action
+	done
+}
+
+unwall() { # NAME...
+	local name
+
+	for name; do
+		tc filter del dev "fv-$name" egress prio 1 handle 7 protocol all bpf
+	done
+}
+
+# Nothing of ours redirects any more: the kernel's own path. `lab` again brings it back.
+detach() { # NAME...
+	local name
+
+	for name; do
+		rm -f $LINKS/"fv-$name":fv_from_ns $LINKS/"fv-$name":fv_xdp_from_ns
+		tc filter del dev "fv-$name" ingress prio 0xc0f5 2>/dev/null
+	done
+	return 0
+}
+
+counted() { # NAME JQ_PATH, such as rx.shortcut_packets or slow.mtu
+	"$FASTVETH" stats -j "$1" | jq ".endpoints[0].$2 // 0"
+}
+
+inside() { # NAME rx|tx packets|bytes: what `ip -s link` says there
+	ip -n "$1" -j -s link show eth0 | jq ".[0].stats64.$2.$3"
+}
+
+# Counters of NAME as "packets bytes ..." of both ways; with hook xdp the device counts the
+# bytes that it sends without their Ethernet header.
+ours() { # NAME HOOK
+	"$FASTVETH" stats -j "$1" | jq -r --arg hook "$2" '.endpoints[0] | "rx \(.rx.packets) " +
+		"\(.rx.bytes) tx \(.tx.packets) " +
+		"\(if $hook == "xdp" then .tx.bytes - 14 * .tx.packets else .tx.bytes end)"'
+}
+
+theirs() { # NAME
+	ip -n "$1" -j -s link show eth0 | jq -r '.[0].stats64 |
+		"rx \(.rx.packets) \(.rx.bytes) tx \(.tx.packets) \(.tx.bytes)"'
+}
+
+# Two counts that are equal by chance stay so only if nothing moves.
+exact() { # CASE HOOK NAME...
+	local case=$1 hook=$2 name
+
+	shift 2
+	for name; do
+		wait_for 3 same_counts "$name" "$hook"
+		check_equal "${case}_$name" "$(theirs "$name")" "$(ours "$name" "$hook")"
+	done
+}
+
+same_counts() { # NAME HOOK
+	[ "$(theirs "$1")" = "$(ours "$1" "$2")" ]
+}
+
+# A server for one transfer in NAMESPACE; returns when it listens.
+serve() { # NAMESPACE PORT SOCAT_ADDRESS SOCAT_ADDRESS
+	at "$1" socat "$3" "$4" &
+	wait_for 3 listening "$1" "$2"
+}
+
+listening() { # NAMESPACE PORT
+	at "$1" ss -Hlntu "sport = :$2" | grep -q .
+}
+
+# Exit code 0: none of the receivers has seen a bad checksum.
+checksums_good() { # NAME...
+	local name
+
+	for name; do
+		at "$name" nstat -asz TcpInCsumErrors UdpInCsumErrors Udp6InCsumErrors \
+			IcmpInCsumErrors Icmp6InCsumErrors IpExtInCsumErrors |
+			awk '!/^#/ && $2 { print "bad checksums: " $0; bad = 1 } END { exit bad }' ||
+			return
+	done
+}
