@@ -250,23 +250,26 @@ neighbour_discovery() {
 
 # ---- the host's loopback ----
 
-# Without a loopback device 127.0.0.1 is an address like any other, and goes out of eth0.
+# Without its address on lo 127.0.0.1 is one like any other, and goes out of eth0.
 send_loopback_out() { # NAMESPACE GATEWAY
-	ip -n "$1" link set lo down
-	ip -n "$1" route flush table local 127.0.0.0/8
+	ip -n "$1" addr del 127.0.0.1/8 dev lo
 	ip netns exec "$1" sysctl -qw net.ipv4.conf.all.route_localnet=1
 	ip -n "$1" route add 127.0.0.1/32 via "$2" dev eth0 onlink
 }
 
 loopback() {
+	sees host_serves_its_loopback host TCP4:127.0.0.1:6000 host 127.0.0.1
 	send_loopback_out db 10.77.0.1
 	send_loopback_out outside 192.0.2.1
-	sees host_serves_its_loopback host TCP4:127.0.0.1:6000 host 127.0.0.1
 	refused loopback_of_the_host_from_a_network db TCP4:127.0.0.1:6000 TCP4:127.0.0.1:8080 \
 		TCP4:127.0.0.1:7000
 	refused loopback_of_the_host_from_outside outside TCP4:127.0.0.1:7000 TCP4:127.0.0.1:8080
-	# That it would come through: the destination is what the host refuses, not the sender.
-	sees loopback_sender_reaches_the_address outside TCP4:192.0.2.1:8080 web 192.0.2.2
+	# That they would arrive: it is the rules that stop them.
+	nft flush chain inet fastveth guard
+	sees loopback_without_guard db TCP4:127.0.0.1:6000 host 10.77.0.11
+	nft insert rule inet fastveth prerouting ip daddr 127.0.0.0/8 jump publish
+	sees loopback_with_dnat outside TCP4:127.0.0.1:7000 web 192.0.2.2
+	apply "$NETWORKS"
 }
 
 check machine_is_built machine

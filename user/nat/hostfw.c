@@ -25,16 +25,25 @@ struct survey {
 	FILE *hints;
 };
 
+/* What nft takes as a name without quotes. The kernel takes anything. */
+static bool is_plain(const char *name)
+{
+	return name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "0123456789_-.")] == '\0';
+}
+
 /*
- * A foreign table that libnftables cannot list (a name it cannot parse, an expression it does not
- * know, gone meanwhile) is no reason to fail: it is judged by its policy alone.
+ * A foreign table that libnftables cannot list (an odd name, an expression it does not know, gone
+ * meanwhile) is no reason to fail: it is judged by its policy alone.
  */
 static void list_table(const json_t *chain, struct fv_listing *ret)
 {
+	const char *table = fv_json_str(chain, "table");
 	char command[512];
 
-	snprintf(command, sizeof(command), "list table %s %s", fv_json_str(chain, "family"),
-		 fv_json_str(chain, "table"));
+	if (!is_plain(table))
+		return;
+	snprintf(command, sizeof(command), "list table %s %s", fv_json_str(chain, "family"), table);
 	fv_listing_load(WHAT, command, NULL, ret);
 }
 
@@ -154,35 +163,37 @@ static int plan_chain(const struct survey *survey, const char *family,
 	return 0;
 }
 
-static void hint_at(FILE *hints, const json_t *chain)
-{
-	const char *family = fv_json_str(chain, "family"), *table = fv_json_str(chain, "table");
-	const char *name = fv_json_str(chain, "name");
-
-	fprintf(hints,
-		"table %s %s, chain %s drops forwarded packets; to let own networks through, run: ",
-		family, table, name);
-	if (strcmp(family, "inet") == 0 && strcmp(table, "firewalld") == 0)
-		fputs("firewall-cmd --zone=trusted --add-interface=fv-+ && "
-		      "firewall-cmd --permanent --zone=trusted --add-interface=fv-+\n",
-		      hints);
-	else if (strcmp(table, "filter") == 0 && strcmp(name, "FORWARD") == 0)
-		fprintf(hints,
-			"%s -I FORWARD -i fv-+ -j ACCEPT && %s -I FORWARD -o fv-+ -j ACCEPT\n",
-			strcmp(family, "ip6") == 0 ? "ip6tables" : "iptables",
-			strcmp(family, "ip6") == 0 ? "ip6tables" : "iptables");
-	else
-		fprintf(hints,
-			"nft 'insert rule %s %s %s iifname \"" PORTS "\" accept; "
-			"insert rule %s %s %s oifname \"" PORTS "\" accept'\n",
-			family, table, name, family, table, name);
-}
-
 /* The chain that iptables' FORWARD is: the only one in which others keep a place for us. */
 static bool is_iptables(const json_t *chain)
 {
 	return !fv_json_is(chain, "family", "inet") && fv_json_is(chain, "table", "filter") &&
 	       fv_json_is(chain, "name", "FORWARD");
+}
+
+static void hint_at(FILE *hints, const json_t *chain)
+{
+	const char *family = fv_json_str(chain, "family"), *table = fv_json_str(chain, "table");
+	const char *iptables = strcmp(family, "ip6") == 0 ? "ip6tables" : "iptables";
+	const char *name = fv_json_str(chain, "name");
+
+	fprintf(hints,
+		"table %s %s, chain %s drops forwarded packets; to let own networks through, ",
+		family, table, name);
+	if (strcmp(family, "inet") == 0 && strcmp(table, "firewalld") == 0)
+		fputs("run: firewall-cmd --zone=trusted --add-interface=fv-+ && "
+		      "firewall-cmd --permanent --zone=trusted --add-interface=fv-+\n",
+		      hints);
+	else if (is_iptables(chain))
+		fprintf(hints,
+			"run: %s -I FORWARD -i fv-+ -j ACCEPT && %s -I FORWARD -o fv-+ -j ACCEPT\n",
+			iptables, iptables);
+	else if (is_plain(table) && is_plain(name))
+		fprintf(hints,
+			"run: nft 'insert rule %s %s %s iifname \"" PORTS "\" accept; "
+			"insert rule %s %s %s oifname \"" PORTS "\" accept'\n",
+			family, table, name, family, table, name);
+	else
+		fputs("accept iifname and oifname \"" PORTS "\" there\n", hints);
 }
 
 /*

@@ -14,15 +14,18 @@
 
 /*
  * fv_nat_ruleset - text of the transaction that makes the table say what the
- * topology says (resolved, shares ignored). Pure; *ret is malloc'ed.
+ * topology says (resolved, shares ignored), or that deletes it where there is no network.
+ * Pure; *ret is malloc'ed. -EINVAL for a port published on a family that its endpoint
+ * has no address of, or on ::1.
  */
 int fv_nat_ruleset(const struct fv_topo *topo, struct fv_err *err, char **ret);
 
 /*
  * fv_nat_apply - write it. Established connections keep their NAT.
  * @ret_listing: the table as the kernel lists it afterwards, without handles and counters
- *   (malloc'ed): what fv_nat_listing gives while nobody changed it.
- * Needs CAP_NET_ADMIN. -EOPNOTSUPP where the kernel has no nftables (says so).
+ *   (malloc'ed): what fv_nat_listing gives while nobody changed it; NULL where there is no network.
+ * Needs CAP_NET_ADMIN (-EPERM). -EOPNOTSUPP where the kernel has no nftables, or lacks a part of
+ * it (says which).
  */
 int fv_nat_apply(const struct fv_topo *topo, struct fv_err *err, char **ret_listing);
 /* *ret NULL where there is no such table. */
