@@ -38,7 +38,7 @@ static void complain(const char *fmt, ...)
 
 /* ---- one frame through one program ---- */
 
-/* @ethertype: to be found in cb[0] */
+/* @ethertype: for before.bpf.c */
 static int test_skb(int prog, int ifindex, const struct frame *f, const struct meta *meta,
 		    unsigned int ethertype, struct outcome *ret)
 {
@@ -48,7 +48,7 @@ static int test_skb(int prog, int ifindex, const struct frame *f, const struct m
 		.priority = PRIORITY,
 		.gso_size = meta->gso,
 		.gso_segs = meta->gso ? f->len / meta->gso + 1 : 0,
-		.cb = { htons(ethertype), 2, 3, 4, 5 },
+		.cb = { htons(ethertype), meta->tagged, 3, 4, 5 },
 	}, out = {};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->b, .data_size_in = f->len,
 		    .data_out = ret->f.b, .data_size_out = FRAME_MAX, .ctx_in = &in,
@@ -96,18 +96,15 @@ static bool too_short(const struct frame *f)
 int run_tc(int prog, int ifindex, const struct frame *f, const struct meta *meta,
 	   struct outcome *ret)
 {
+	int first = bpf_program__fd(before->progs.before_run);
 	static struct frame masked;
 
-	if (meta->tagged)
-		return test_skb(bpf_program__fd(before->progs.before_tagged), ifindex, f, meta, 0,
-				ret);
 	if (!too_short(f))
-		return test_skb(prog, ifindex, f, meta, 0, ret);
+		return test_skb(meta->tagged ? first : prog, ifindex, f, meta, 0, ret);
 	masked.len = f->len;
 	memcpy(masked.b, f->b, f->len);
 	put16(masked.b + 12, 0x88b5);
-	return test_skb(bpf_program__fd(before->progs.before_short), ifindex, &masked, meta,
-			get16(f->b + 12), ret);
+	return test_skb(first, ifindex, &masked, meta, get16(f->b + 12), ret);
 }
 
 /* ---- counters ---- */
