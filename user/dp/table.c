@@ -97,10 +97,26 @@ static const void *search(const void *key, const char *base, size_t n, size_t si
 	return NULL;
 }
 
+/* Does the map have this record? What the programs write into a value is no difference. */
+static bool has(const struct fv_table *t, const char *rec)
+{
+	union {
+		struct fv_port port;
+		struct fv_endpoint endpoint;
+		__u32 number;
+	} v;
+
+	if (!search(rec, t->found, t->n_found, t->key_size, t->key_size) ||
+	    bpf_map_lookup_elem(t->fd, rec, &v))
+		return false;
+	if (t->map == FV_MAP_ENDPOINTS_X)
+		v.endpoint.checked = 0;
+	return !memcmp(&v, rec + t->key_size, t->value_size);
+}
+
 int fv_table_put(struct fv_table *t, bool apply, bool *ret_same, struct fv_err *err)
 {
 	size_t size = t->key_size + t->value_size;
-	char value[sizeof(struct fv_port)];
 	int r;
 
 	r = find_all(t, err);
@@ -111,9 +127,7 @@ int fv_table_put(struct fv_table *t, bool apply, bool *ret_same, struct fv_err *
 	for (size_t i = 0; i < t->n; i++) {
 		const char *rec = t->records + i * size;
 
-		if (search(rec, t->found, t->n_found, t->key_size, t->key_size) &&
-		    !bpf_map_lookup_elem(t->fd, rec, value) &&
-		    !memcmp(value, rec + t->key_size, t->value_size))
+		if (has(t, rec))
 			continue;
 		*ret_same = false;
 		r = apply ? bpf_map_update_elem(t->fd, rec, rec + t->key_size, 0) : 0;
