@@ -96,11 +96,14 @@ static bool too_short(const struct frame *f)
 int run_tc(int prog, int ifindex, const struct frame *f, const struct meta *meta,
 	   struct outcome *ret)
 {
-	int first = bpf_program__fd(before->progs.before_run);
 	static struct frame masked;
+	int first;
 
+	if (!too_short(f) && !meta->tagged)
+		return test_skb(prog, ifindex, f, meta, 0, ret);
+	first = bpf_program__fd(before->progs.before_run);
 	if (!too_short(f))
-		return test_skb(meta->tagged ? first : prog, ifindex, f, meta, 0, ret);
+		return test_skb(first, ifindex, f, meta, 0, ret);
 	masked.len = f->len;
 	memcpy(masked.b, f->b, f->len);
 	put16(masked.b + 12, 0x88b5);
