@@ -75,25 +75,41 @@ static int map_array(int fd, __u32 entries, size_t size, struct fv_err *err, voi
 	return 0;
 }
 
-int fv_maps_map(struct fv_maps *maps, struct fv_err *err)
+/* Is each open map what its name says? */
+static int check_kinds(const struct fv_maps *maps, struct fv_err *err,
+		       struct bpf_map_info ret[FV_MAP_COUNT])
 {
-	struct bpf_map_info info[FV_MAP_COUNT];
-	void *p = NULL;
 	int r;
 
 	for (int i = 0; i < FV_MAP_COUNT; i++) {
-		r = fv_map_info(maps->fd[i], &info[i]);
+		struct bpf_map_info *info = &ret[i];
+
+		if (maps->fd[i] < 0)
+			continue;
+		r = fv_map_info(maps->fd[i], info);
 		if (r)
 			return fv_err_set(err, r, "map %s: %s", fv_map_names[i], strerror(-r));
-		if (info[i].type != expected[i].type || info[i].key_size != expected[i].key_size ||
-		    info[i].value_size != expected[i].value_size ||
-		    strcmp(info[i].name, fv_map_names[i]))
+		if (info->type != expected[i].type || info->key_size != expected[i].key_size ||
+		    info->value_size != expected[i].value_size ||
+		    strcmp(info->name, fv_map_names[i]))
 			return fv_err_set(
 				err, -EINVAL,
 				"%s: the pin of %s is another kind of map, not made by fastveth; "
 				"look at it and remove it",
 				FV_PIN_DIR, fv_map_names[i]);
 	}
+	return 0;
+}
+
+int fv_maps_map(struct fv_maps *maps, struct fv_err *err)
+{
+	struct bpf_map_info info[FV_MAP_COUNT];
+	void *p = NULL;
+	int r;
+
+	r = check_kinds(maps, err, info);
+	if (r)
+		return r;
 	maps->slots = info[FV_MAP_COUNTERS].max_entries;
 	/* A set whose pinning was interrupted can be of two sizes. */
 	if (info[FV_MAP_REASONS].max_entries != maps->slots ||
@@ -119,24 +135,26 @@ int fv_maps_map(struct fv_maps *maps, struct fv_err *err)
 
 int fv_maps_open(int dir, struct fv_maps *maps, struct fv_err *err)
 {
-	int r;
+	struct bpf_map_info info[FV_MAP_COUNT];
+	bool whole = true;
+	int r = 0;
 
 	fv_maps_init(maps);
-	for (int i = 0; i < FV_MAP_COUNT; i++) {
+	for (int i = 0; i < FV_MAP_COUNT && !r; i++) {
 		int fd = bpf_obj_get(fv_pin_at(dir, fv_map_names[i]).s);
 
-		if (fd == -ENOENT) {
-			fv_maps_fini(maps);
-			return -ENOENT;
-		}
-		if (fd < 0) {
-			fv_maps_fini(maps);
-			return fv_err_set(err, fd, "%s: opening the pin of %s: %s", FV_PIN_DIR,
-					  fv_map_names[i], strerror(-fd));
-		}
-		maps->fd[i] = fd;
+		if (fd == -ENOENT)
+			whole = false;
+		else if (fd < 0)
+			r = fv_err_set(err, fd, "%s: opening the pin of %s: %s", FV_PIN_DIR,
+				       fv_map_names[i], strerror(-fd));
+		else
+			maps->fd[i] = fd;
 	}
-	r = fv_maps_map(maps, err);
+	/* Also where some are missing: the others would be replaced. */
+	if (!r && !whole)
+		r = check_kinds(maps, err, info) ?: -ENOENT;
+	r = r ?: fv_maps_map(maps, err);
 	if (r)
 		fv_maps_fini(maps);
 	return r == -ESTALE ? -ENOENT : r;
