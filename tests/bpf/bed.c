@@ -119,10 +119,11 @@ void bed_make_device(enum who who)
 	const struct bed_endpoint *e = &bed[who];
 	char mac[FV_MAC_STRLEN], port_mac[FV_MAC_STRLEN];
 
-	bed_sh("ip link add %s index %d mtu %u address %s type veth peer name c%s mtu %u address %s && "
+	bed_sh("ip link add %s index %d mtu %u address %s group 7 type veth "
+	       "peer name c%s index %d mtu %u address %s && "
 	       "ip link set %s up && ip link set c%s up",
 	       e->port, e->dp.ifindex, e->mtu, fv_mac_str(e->dp.port_mac, port_mac), e->port,
-	       e->mtu, fv_mac_str(e->dp.mac, mac), e->port, e->port);
+	       500 + who, e->mtu, fv_mac_str(e->dp.mac, mac), e->port, e->port);
 	bed[who].gone = false;
 }
 
@@ -137,6 +138,11 @@ void bed_make_devices(void)
 		describe(who);
 		bed_make_device(who);
 	}
+}
+
+void bed_delete_devices(void)
+{
+	bed_sh("ip link del group 7");
 }
 
 void bed_delete_device(enum who who)
@@ -168,6 +174,61 @@ void bed_fill_into(struct fv_dp *dp)
 void bed_fill(void)
 {
 	bed_fill_into(bed_dp);
+}
+
+void bed_attach(struct fv_dp *dp, enum who who, bool xdp)
+{
+	OK(fv_dp_attach(dp, &bed_features, bed[who].dp.ifindex, bed[who].port, xdp, &err));
+}
+
+void bed_raise(size_t n, bool xdp, struct fv_dp **ret)
+{
+	OK(fv_dp_load(&bed_features, n, xdp, &err, ret));
+	OK(fv_dp_prepare(*ret, &err, NULL));
+	bed_fill_into(*ret);
+	for (enum who who = 0; who < N_WHO; who++)
+		if (!bed[who].absent)
+			bed_attach(*ret, who, xdp && who != JUMBO);
+	OK(fv_dp_commit(*ret, &err));
+}
+
+/* The filters of a clsact qdisc, by the program's name. */
+static size_t filters(enum who who, const char *way, uint32_t *ret_id)
+{
+	char line[512], *id;
+	FILE *tc;
+	size_t n = 0;
+
+	snprintf(line, sizeof(line), "tc filter show dev %s %s", bed[who].port, way);
+	tc = popen(line, "r");
+	assert_non_null(tc);
+	while (fgets(line, sizeof(line), tc)) {
+		id = strstr(line, " id ");
+		if (!id)
+			continue;
+		n++;
+		*ret_id = atoi(id + 4);
+	}
+	pclose(tc);
+	return n;
+}
+
+size_t bed_programs(enum who who, enum bed_place place, uint32_t *ret_id)
+{
+	int ifindex = bed[who].dp.ifindex;
+	__u32 ids[16], n = FV_ARRAY_SIZE(ids);
+
+	*ret_id = 0;
+	if (place == BED_XDP) {
+		assert_int_equal(bpf_xdp_query_id(ifindex, 0, ret_id), 0);
+		return *ret_id != 0;
+	}
+	/* BPF_TCX_INGRESS, BPF_TCX_EGRESS; refused where there is no tcx. */
+	if (bpf_prog_query(ifindex, place == BED_INGRESS ? 46 : 47, 0, NULL, ids, &n))
+		n = 0;
+	if (n)
+		*ret_id = ids[n - 1];
+	return n + filters(who, place == BED_INGRESS ? "ingress" : "egress", ret_id);
 }
 
 int bed_open(void **state)

@@ -62,6 +62,7 @@ void bed_sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Make the devices; every port has an XDP program that passes everything. */
 void bed_make_devices(void);
 void bed_make_device(enum who who);
+void bed_delete_devices(void);
 void bed_delete_device(enum who who);
 /* The devices in the order of enum who, those that are absent left out. */
 size_t bed_endpoints(struct fv_dp_endpoint ret[N_WHO]);
@@ -71,6 +72,19 @@ extern struct fv_dp_subnet bed_subnets[N_SUBNETS];
 /* Make the maps say what the bed says. */
 void bed_fill(void);
 void bed_fill_into(struct fv_dp *dp);
+
+/*
+ * What `up` does with the datapath: load for so many, make directories, fill, attach to every port
+ * that is in the maps, pin.
+ */
+void bed_raise(size_t n, bool xdp, struct fv_dp **ret);
+/* Attach to one port of the bed. */
+void bed_attach(struct fv_dp *dp, enum who who, bool xdp);
+
+enum bed_place { BED_INGRESS, BED_EGRESS, BED_XDP };
+
+/* How many programs, ours and others', are there; @ret_id: of the last, 0: none. Not by user/dp. */
+size_t bed_programs(enum who who, enum bed_place place, uint32_t *ret_id);
 
 /* cmocka group fixtures: devices, maps and programs, nothing pinned. */
 int bed_open(void **state);
