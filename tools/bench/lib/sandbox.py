@@ -117,13 +117,14 @@ class Host(Place):
         if self.proc.stdout.readline().strip() != "ready":
             raise Failed(f"namespaces of a host: {reason(self.proc.communicate()[1])}")
         pid = self.proc.pid
-        super().__init__(["nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--net=/proc/{pid}/ns/net",
-                          "--"])
+        # The root too: its mount namespace's own is not ours in a chroot.
+        super().__init__(["nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--root=/proc/{pid}/root",
+                          f"--net=/proc/{pid}/ns/net", "--"])
 
     def leaf(self, name):
         """A named namespace of this host: its network, the host's mounts."""
         pid = self.proc.pid
-        return Place(["nsenter", f"--mount=/proc/{pid}/ns/mnt",
+        return Place(["nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--root=/proc/{pid}/root",
                       f"--net=/proc/{pid}/root/run/netns/{name}", "--"])
 
     def ip(self, lines):
