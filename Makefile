@@ -201,17 +201,20 @@ test-fresh:
 lint: $(SKELS)
 	@CC='$(CC)' CLANG='$(CLANG)' COMMON='$(COMMON)' BPF_CFLAGS='$(BPF_CFLAGS)' tools/lint/run
 
-# file:place:mode, once for both directions.
-INSTALL := $(B)/fastveth:bin/fastveth:755
-INSTALL += $(if $(wildcard user/cli/fastveth.8),user/cli/fastveth.8:share/man/man8/fastveth.8:644)
-INSTALL += $(if $(wildcard tools/completion),tools/completion:share/bash-completion/completions/fastveth:644)
-INSTALL += $(if $(wildcard tools/lab.yaml),tools/lab.yaml:share/doc/fastveth/lab.yaml:644)
+# file:place:mode, once for both directions. NetworkManager reads no other directory of
+# packages, systemd-networkd also that of /usr/local.
+INSTALL := $(B)/fastveth:$(PREFIX)/bin/fastveth:755 \
+	user/cli/fastveth.8:$(PREFIX)/share/man/man8/fastveth.8:644 \
+	tools/completion:$(PREFIX)/share/bash-completion/completions/fastveth:644 \
+	tools/lab.yaml:$(PREFIX)/share/doc/fastveth/lab.yaml:644 \
+	tools/host/90-fastveth.conf:/usr/lib/NetworkManager/conf.d/90-fastveth.conf:644 \
+	tools/host/10-fastveth.network:$(or $(filter /usr/local,$(PREFIX)),/usr)/lib/systemd/network/10-fastveth.network:644
 install: all
 	$(Q)set -e; for i in $(INSTALL); do IFS=:; set -- $$i; unset IFS; \
-		install -D -m $$3 $$1 "$(DESTDIR)$(PREFIX)/$$2"; echo "  INSTALL  $(DESTDIR)$(PREFIX)/$$2"; done
+		install -D -m $$3 $$1 "$(DESTDIR)$$2"; echo "  INSTALL  $(DESTDIR)$$2"; done
 uninstall:
 	$(Q)set -e; for i in $(INSTALL); do IFS=:; set -- $$i; unset IFS; \
-		rm -f "$(DESTDIR)$(PREFIX)/$$2"; done
+		rm -f "$(DESTDIR)$$2"; done
 	$(Q)rmdir "$(DESTDIR)$(PREFIX)/share/doc/fastveth" 2>/dev/null || :
 
 clean:
