@@ -61,6 +61,21 @@ static int failed(const char *verb, const struct place *p, const char *port, int
 			  strerror(-r));
 }
 
+static int create_failed(const struct place *p, const char *port, int r, struct fv_err *err)
+{
+	if (r == -EBUSY || r == -EEXIST)
+		return fv_err_set(err, -EBUSY,
+				  "attaching %s on %s: another XDP program is there, which "
+				  "stays; use hook tc for this network",
+				  fv_prog_name(p->prog), port);
+	if (r == -ERANGE)
+		return fv_err_set(err, r,
+				  "attaching %s on %s: the MTU is too large for XDP on this "
+				  "kernel; use hook tc or an MTU of at most 3498",
+				  fv_prog_name(p->prog), port);
+	return failed("attaching", p, port, r, err);
+}
+
 /* BPF_PROG_QUERY of tcx, with link ids, which libbpf 1.1 does not ask for. */
 struct tcx_query {
 	__u32 ifindex, attach_type, query_flags, attach_flags;
@@ -116,6 +131,35 @@ static int pin_link(struct fv_dp *dp, int fd, const char *port, const struct pla
 	return fv_pin_replace(fd, dp->links_dir, name, err);
 }
 
+/*
+ * The same for XDP, which no query tells: among all links. Only asked for where the place is taken
+ * by something that is not pinned.
+ */
+static int find_xdp_orphan(int ifindex, const struct place *p)
+{
+	struct bpf_link_info info;
+	__u32 id = 0;
+
+	while (!bpf_link_get_next_id(id, &id)) {
+		FV_AUTO_FD int fd = bpf_link_get_fd_by_id(id);
+
+		if (fd >= 0 && !link_info(fd, &info) && info.type == BPF_LINK_TYPE_XDP &&
+		    fv_link_ifindex(&info) == (__u32)ifindex && prog_is(info.prog_id, p->prog))
+			return FV_TAKE_FD(fd);
+	}
+	return -ENOENT;
+}
+
+/* Pin a link of ours that has lost its pin. */
+static int adopt_link(struct fv_dp *dp, int fd, const char *port, const struct place *p,
+		      struct fv_err *err, struct bpf_link_info *ret)
+{
+	int r;
+
+	r = pin_link(dp, fd, port, p, err);
+	return r ?: link_info(fd, ret);
+}
+
 /* @ret_new: a link was made */
 static int ensure_link(struct fv_dp *dp, int ifindex, const char *port, const struct place *p,
 		       struct fv_err *err, bool *ret_new)
@@ -123,17 +167,24 @@ static int ensure_link(struct fv_dp *dp, int ifindex, const char *port, const st
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
 	struct bpf_link_info info;
 	FV_AUTO_FD int fd = open_link(dp, ifindex, port, p, &info);
-	int r;
+	FV_AUTO_FD int made = -1;
+	int r = 0;
 
 	if (fd == -ENOENT) {
 		fd = find_orphan(ifindex, p);
-		if (fd >= 0) {
-			r = pin_link(dp, fd, port, p, err);
-			r = r ?: link_info(fd, &info);
-			if (r)
-				return r;
-		}
+		if (fd >= 0)
+			r = adopt_link(dp, fd, port, p, err, &info);
 	}
+	if (fd == -ENOENT) {
+		made = bpf_link_create(dp->prog[p->prog], ifindex, p->link_type,
+				       p->link_type == BPF_XDP ? &opts : NULL);
+		if (made == -EBUSY || made == -EEXIST)
+			fd = find_xdp_orphan(ifindex, p);
+		if (fd >= 0)
+			r = adopt_link(dp, fd, port, p, err, &info);
+	}
+	if (r)
+		return r;
 	if (fd >= 0) {
 		r = info.prog_id == dp->prog_id[p->prog]
 			    ? 0
@@ -142,30 +193,21 @@ static int ensure_link(struct fv_dp *dp, int ifindex, const char *port, const st
 	}
 	if (fd != -ENOENT)
 		return failed("looking for", p, port, fd, err);
-	fd = bpf_link_create(dp->prog[p->prog], ifindex, p->link_type,
-			     p->link_type == BPF_XDP ? &opts : NULL);
-	if (fd == -EBUSY || fd == -EEXIST)
-		return fv_err_set(err, -EBUSY,
-				  "attaching %s on %s: another XDP program is there, which "
-				  "stays; use hook tc for this network",
-				  fv_prog_name(p->prog), port);
-	if (fd == -ERANGE)
-		return fv_err_set(err, fd,
-				  "attaching %s on %s: the MTU is too large for XDP on this "
-				  "kernel; use hook tc or an MTU of at most 3498",
-				  fv_prog_name(p->prog), port);
-	if (fd < 0)
-		return failed("attaching", p, port, fd, err);
+	if (made < 0)
+		return create_failed(p, port, made, err);
 	*ret_new = true;
-	return pin_link(dp, fd, port, p, err);
+	return pin_link(dp, made, port, p, err);
 }
 
 static int drop_link(struct fv_dp *dp, const char *port, const struct place *p, struct fv_err *err)
 {
-	char name[64];
+	char name[64], tmp[80];
 
 	fv_link_pin_name(port, p->prog, name);
-	if (unlinkat(dp->links_dir, name, 0) && errno != ENOENT)
+	/* A run that was killed while pinning leaves the other one. */
+	snprintf(tmp, sizeof(tmp), "%s" FV_PIN_NEW, name);
+	if ((unlinkat(dp->links_dir, name, 0) && errno != ENOENT) ||
+	    (unlinkat(dp->links_dir, tmp, 0) && errno != ENOENT))
 		return failed("detaching", p, port, -errno, err);
 	return 0;
 }

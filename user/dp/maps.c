@@ -166,7 +166,7 @@ int fv_pin_replace(int fd, int dir, const char *name, struct fv_err *err)
 	char tmp[64];
 	int r;
 
-	snprintf(tmp, sizeof(tmp), "%s:new", name);
+	snprintf(tmp, sizeof(tmp), "%s" FV_PIN_NEW, name);
 	if (unlinkat(dir, tmp, 0) && errno != ENOENT)
 		return fv_err_set(err, -errno, "%s: %s: %s", FV_PIN_DIR, tmp, strerror(errno));
 	r = bpf_obj_pin(fd, fv_pin_at(dir, tmp).s);

@@ -93,7 +93,8 @@ void fv_link_pin_name(const char *port, enum fv_prog prog, char ret[64]);
 int fv_pins_each(int dir, int (*fn)(int dir, const char *name, void *arg, struct fv_err *err),
 		 void *arg, struct fv_err *err);
 
-/* Pin, in place of a pin of that name if there is one. */
+/* Pin, in place of a pin of that name if there is one; NAME:new for a moment. */
+#define FV_PIN_NEW ":new"
 int fv_pin_replace(int fd, int dir, const char *name, struct fv_err *err);
 
 int fv_prog_info(int fd, struct bpf_prog_info *ret);
