@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What should become of a frame, decided once more and another way: on bytes, by a search
- * through the bed, in the order that the words of abi.h and DESIGN give. The programs are right where
- * they agree with it on every frame.
+ * through the bed, in the order of the words of abi.h and DESIGN. The programs are right where they
+ * agree with it on every frame.
  */
 #ifndef FV_TEST_MODEL_H
 #define FV_TEST_MODEL_H

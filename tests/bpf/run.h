@@ -41,7 +41,7 @@ bool counts_equal(const char *what, const struct counts *seen, const struct coun
 
 /*
  * run_check - run the frame through the hook's program for what leaves a namespace, compare
- * verdict, every byte, metadata, every counter. False, and says so, where something is not as wanted.
+ * verdict, every byte, metadata, every counter. Complains and returns false where they differ.
  */
 bool run_check(const char *what, enum hook hook, enum who from, const struct frame *f,
 	       const struct meta *meta, const struct want *want);

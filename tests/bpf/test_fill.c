@@ -208,7 +208,7 @@ static void too_many_are_refused_and_change_nothing(void **state)
 static volatile bool stop;
 static size_t ran, wrong;
 
-/* WEB speaks to DB all the time. What it gets is all of the old entry, or all of the new, or slow. */
+/* WEB speaks to DB all the time. It finds all of the old entry, all of the new one, or none. */
 static void *talk(void *arg)
 {
 	static struct outcome out;

@@ -67,7 +67,7 @@ static int close_devices(void **state)
 
 /* ---- what the maps shall say ---- */
 
-/* The networks of even ids lie close together, addresses in order; the others all over the place. */
+/* Networks with even ids have addresses all over the place, the others close together. */
 static uint32_t network_id(unsigned int n)
 {
 	return n % 2 ? 1 + n * 5003 : 1 + n;

@@ -174,8 +174,8 @@ static void xdp_takes_frames_of_several_buffers(void **state)
 }
 
 /*
- * Every checksum that a header can have, reached through the identification, with the TTLs where the
- * sum wraps: what comes out is what summing up the whole header gives.
+ * Every checksum that a header can have, reached through the identification, at three TTLs: what
+ * comes out is what summing up the whole header gives.
  */
 static void every_checksum_comes_out_right(void **state)
 {
