@@ -10,27 +10,33 @@
 #endif
 
 const struct verb verbs[] = {
-	{ "up", "FILE", "create, or converge to, what FILE says",
+	{ "up", "FILE", "make the host what FILE says",
 	  "Creates the networks of a topology file (\"-\": standard input): namespaces, veth pairs,\n"
-	  "addresses, routes, programs. Run again it changes only what differs; networks that the\n"
-	  "file does not name are left alone. A run that fails or is interrupted undoes what it did.\n"
+	  "addresses, routes, programs. What is as it should be is not touched; run twice, the\n"
+	  "second run does nothing. Networks that the file does not name are left alone; in one that\n"
+	  "it names, endpoints that it does not name are removed. A run that fails or is interrupted\n"
+	  "undoes what it did.\n"
 	  "\n"
 	  "    networks:\n"
 	  "      lab:\n"
 	  "        subnet: 10.77.0.0/24     # first address: the gateway\n"
 	  "        subnet6: fd77::/64\n"
-	  "        mtu: 1500                # default: the uplink's\n"
+	  "        mtu: 1500                # default: that of the device with the default route\n"
 	  "        hook: tc                 # tc or xdp\n"
 	  "        internal: false          # true: no way out\n"
 	  "        namespaces:\n"
 	  "          web: { address: 10.77.0.10, publish: [\"8080:80/tcp\"] }\n"
-	  "          db: {}\n"
-	  "          sidecar: { share: web }\n",
+	  "          db: {}                 # the next free address\n"
+	  "          sidecar: { share: web }   # a second name\n"
+	  "\n"
+	  "    fastveth up lab.yaml\n",
 	  cmd_up },
 	{ "plan", "FILE", "print what `up` would do", "Changes nothing.\n", cmd_plan },
 	{ "down", "[FILE | NETWORK... | --all]", "remove networks",
 	  "Removes the networks of a file, those named, or all; without a word, the one there is.\n"
-	  "With the last network the host is as it was before the first `up`.\n",
+	  "With the last network the host is as it was before the first `up`.\n"
+	  "\n"
+	  "    fastveth down lab\n",
 	  cmd_down },
 	{ "add", "NAME [--network NET] [--target TARGET] [options]", "add one endpoint",
 	  "    --network NET         network to join (\"default\"); made if there is none\n"
@@ -38,12 +44,13 @@ const struct verb verbs[] = {
 	  "                          without it a new one named NAME is made\n"
 	  "    --ifname DEV          interface inside (eth0)\n"
 	  "    --address ADDRESS     IPv4 or IPv6; may be given twice; default: the next free\n"
-	  "    --publish [IP:]PORT:PORT[/tcp|udp]\n"
-	  "    --subnet PREFIX       of a network that is made; default: the /24 around --address\n"
-	  "    --mtu N, --hook tc|xdp, --internal   likewise\n"
+	  "    --publish [IP:]PORT:PORT[/tcp|udp]   port of the host: port inside; repeatable\n"
+	  "    --subnet PREFIX       of a network that is made; default: the /24 around --address,\n"
+	  "                          the /64 for IPv6\n"
+	  "    --mtu N, --hook tc|xdp, --internal   likewise of a network that is made\n"
 	  "NAME may be left out with --target: it is then netns:web's \"web\", pid:17's \"pid-17\".\n"
 	  "\n"
-	  "    fastveth add nginx --network lab --address 193.168.0.101 \\\n"
+	  "    fastveth add nginx --address 193.168.0.101 \\\n"
 	  "        --target pid:$(docker inspect -f '{{.State.Pid}}' nginx)\n",
 	  cmd_add },
 	{ "del", "NAME", "remove one endpoint",
@@ -51,15 +58,24 @@ const struct verb verbs[] = {
 	  cmd_del },
 	{ "exec", "NAME [--] CMD [ARG...]", "run a command in an endpoint's namespace",
 	  "As `ip netns exec` does: /sys shows the namespace's devices, the files of\n"
-	  "/etc/netns/NAME lie over those of /etc.\n",
+	  "/etc/netns/NAME lie over those of /etc, so that the network's names are known.\n"
+	  "\n"
+	  "    fastveth exec db -- curl -s http://web/\n",
 	  cmd_exec },
-	{ "list", "", "networks and endpoints: who is where", "", cmd_list },
+	{ "list", "", "networks and endpoints: who is where",
+	  "PORT is the device on the host, IFINDEX its number, PEER that of the interface inside,\n"
+	  "NETNS the inode of the namespace.\n",
+	  cmd_list },
 	{ "status", "", "hook and health of each port",
-	  "Exit status 1 if something needs repair; `up` repairs it.\n", cmd_status },
+	  "Exit status 1 if something is not as it was set up; `up` repairs it.\n", cmd_status },
 	{ "stats", "[NAME]", "packets and bytes of each endpoint, seen from its namespace",
-	  "rx and tx, split into shortcut and slow path; reasons for the slow path and for drops.\n",
+	  "RX is what arrived in it, TX what it sent: altogether, and by the shortcut. SLOW and DROP\n"
+	  "are packets it sent that took the kernel's own path or were dropped; WHY, by reason.\n",
 	  cmd_stats },
-	{ "inspect", "", "programs, maps and links, with the ids and pins that bpftool takes", "",
+	{ "inspect", "", "programs, maps and links, with the ids and pins that bpftool takes",
+	  "NS/RUN is the mean time of a run while kernel.bpf_stats_enabled was 1.\n"
+	  "\n"
+	  "    bpftool map dump pinned /sys/fs/bpf/fastveth/v1/maps/fv_subnets\n",
 	  cmd_inspect },
 	{ "version", "", "version of the program", "", cmd_version },
 	{ "help", "[COMMAND]", "this text, or that of a command", "", cmd_help },
@@ -87,14 +103,15 @@ int cmd_help(struct cli *cli, int argc, char **argv)
 		return EXIT_DONE;
 	}
 	printf("usage: fastveth [OPTIONS] COMMAND ...\n\n"
-	       "Network namespaces at host-network speed.\n\n");
+	       "Networks of network namespaces: a BPF program on each veth carries packets\n"
+	       "straight into the other namespace.\n\n");
 	for (v = verbs; v->name; v++)
 		printf("  %-8s %-28s %s\n", v->name,
 		       strlen(v->synopsis) > 28 ? "NAME [options]" : v->synopsis, v->summary);
 	printf("\noptions of every command:\n"
 	       "  -j, --json      JSON on one line\n"
 	       "  -q, --quiet     only errors\n"
-	       "  -v, --verbose   every change\n"
+	       "  -v, --verbose   every change, however many\n"
 	       "  --color[=WHEN]  auto, always, never\n"
 	       "  --wait SECONDS  how long to wait for another run (30)\n"
 	       "exit status: 0 done, 1 failed, 2 wrong usage; more: man fastveth\n");
