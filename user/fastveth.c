@@ -118,14 +118,20 @@ int fv_up(const struct fv_options *opts, const char *file, bool dry, struct fv_e
 	r = fv_run_open(&run, opts, dry, err, ret);
 	if (r)
 		return r;
+	/* In the order of before, or the rules would be the same in another order. */
 	for (size_t i = 0; i < run.state.topo.n_nets && !r; i++) {
-		const struct fv_net *net = &run.state.topo.nets[i];
-		struct fv_topo one = { .nets = (struct fv_net *)net, .n_nets = 1 };
+		struct fv_net *old = &run.state.topo.nets[i];
+		struct fv_topo one = { .nets = fv_topo_net(&wanted, old->name) ?: old,
+				       .n_nets = 1 };
 
-		if (!fv_topo_net(&wanted, net->name))
+		r = copy_nets(&one, err, &all);
+	}
+	for (size_t i = 0; i < wanted.n_nets && !r; i++) {
+		struct fv_topo one = { .nets = &wanted.nets[i], .n_nets = 1 };
+
+		if (!fv_topo_net(&run.state.topo, wanted.nets[i].name))
 			r = copy_nets(&one, err, &all);
 	}
-	r = r ?: copy_nets(&wanted, err, &all);
 	r = r ?: complete(&run, &all, err);
 	r = r ?: fv_run_converge(&run, &all, &scope, err);
 	fv_run_close(&run);
