@@ -28,7 +28,8 @@ refused() {
 
 # refused_file CASE TEXT: a file, from stdin, that `up` and `plan` refuse.
 refused_file() {
-	cat >"$FV_TMP/bad.yaml"
+	cat >"$FV_TMP/new.yaml"
+	mv "$FV_TMP/new.yaml" "$FV_TMP/bad.yaml"
 	refused "$1" 1 "$2" timeout 20 "$FASTVETH" up "$FV_TMP/bad.yaml"
 	expect_fail "$1_plan" 1 "$2" timeout 20 "$FASTVETH" plan "$FV_TMP/bad.yaml"
 }
