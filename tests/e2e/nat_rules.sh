@@ -135,6 +135,10 @@ publishing() {
 	sees publish_at_one_address_ipv6 outside "TCP6:[2001:db8::1]:5432" db 2001:db8::2
 	refused publish_not_at_another_address outside TCP4:10.77.0.1:5432 "TCP6:[fd77::1]:5432"
 
+	sees same_port_elsewhere_is_not_ours web TCP4:192.0.2.2:8080 outside 192.0.2.1
+	sees same_port_elsewhere_is_not_ours_ipv6 web "TCP6:[2001:db8::2]:8080" outside 2001:db8::1
+	sees same_port_elsewhere_from_host host TCP4:192.0.2.2:8080 outside 192.0.2.1
+
 	sees publish_localhost host TCP4:127.0.0.1:8080 web 10.77.0.1
 	sees publish_localhost_other_address host TCP4:127.3.2.1:8080 web 10.77.0.1
 	check publish_localhost_ipv6_is_refused_at_once refuses "TCP6:[::1]:8080"
@@ -278,6 +282,8 @@ for port in 8000 8001 8002; do
 	serve vault TCP6-LISTEN:$port,ipv6only=1 vault-$port
 done
 at web socat TCP4-LISTEN:88,fork,reuseaddr EXEC:cat &
+serve outside TCP4-LISTEN:8080
+serve outside TCP6-LISTEN:8080,ipv6only=1
 serve host TCP4-LISTEN:6000,bind=127.0.0.1
 serve host TCP4-LISTEN:6001,bind=10.77.0.1
 servers

@@ -188,6 +188,7 @@ static void removes_twice(void **state)
 	struct fv_err err = { 0 };
 
 	(void)state;
+	assert_non_null(text);
 	assert_int_equal(fv_nat_remove(&err), 0);
 	assert_null(listing());
 	assert_int_equal(fv_nat_remove(&err), 0);
