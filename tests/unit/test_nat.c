@@ -220,7 +220,7 @@ static void publishes_ranges_protocols_and_addresses(void **state)
 	has(text, "			127.0.0.1 . tcp . 7000 comment \"web\" : 10.77.0.2 . 70\n");
 	has(text, "			udp . 8082 comment \"web\" : fd77::2 . 82,\n"
 		  "			tcp . 5433 comment \"db\" : fd77::3 . 5432\n");
-	has(text, "			2001:db8::1 . tcp . 5434 comment \"db\" : fd77::3 . 5432\n");
+	has(text, "2001:db8::1 . tcp . 5434 comment \"db\" : fd77::3 . 5432\n");
 	has(text, "	map gateway4 {\n"
 		  "		type devgroup : ipv4_addr\n"
 		  "		elements = {\n"
