@@ -59,6 +59,8 @@ int cli_usage(const char *verb, const char *fmt, ...) __attribute__((format(prin
 int cli_failed(const struct fv_err *err);
 /* Print a JSON value on one line and let go of it. */
 int cli_json(json_t *j);
+/* Whatever was printed is out: @status, or EXIT_FAILED after a message. */
+int cli_flush(int status);
 const char *cli_color(const struct cli *cli, const char *name);
 
 /* ---- tables ---- */

@@ -90,13 +90,30 @@ const struct verb *verb_find(const char *name)
 	return NULL;
 }
 
+static int help_json(const struct verb *only)
+{
+	json_t *list = json_array();
+
+	for (const struct verb *v = verbs; v->name; v++)
+		if (!only || v == only)
+			json_array_append_new(list,
+					      json_pack("{s:s, s:s, s:s, s:s}", "name", v->name,
+							"synopsis", v->synopsis, "summary",
+							v->summary, "text", v->text));
+	return cli_json(json_pack("{s:o}", "commands", list));
+}
+
 int cmd_help(struct cli *cli, int argc, char **argv)
 {
-	const struct verb *v = argc > 1 ? verb_find(argv[1]) : NULL;
+	int at = cli_options(cli, argc, argv, NULL, NULL, NULL, 0, 1);
+	const struct verb *v = at > 0 && at < argc ? verb_find(argv[at]) : NULL;
 
-	(void)cli;
-	if (argc > 1 && !v)
-		return cli_usage(NULL, "unknown command \"%s\"", argv[1]);
+	if (at < 0)
+		return EXIT_USAGE;
+	if (at < argc && !v)
+		return cli_usage(NULL, "unknown command \"%s\"", argv[at]);
+	if (cli->json)
+		return help_json(v);
 	if (v) {
 		printf("usage: fastveth %s%s%s\n\n%s.\n%s%s", v->name, *v->synopsis ? " " : "",
 		       v->synopsis, v->summary, *v->text ? "\n" : "", v->text);

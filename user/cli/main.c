@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* fastveth: the options that every verb takes, the verbs, and which one it is. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,7 +98,7 @@ int cli_options(struct cli *cli, int argc, char **argv, const struct option *own
 			char help[] = "help";
 			char *words[] = { help, argv[0], NULL };
 
-			exit(cmd_help(cli, 2, words));
+			exit(cli_flush(cmd_help(cli, 2, words)));
 		}
 		if (val == '?') {
 			bad_option(verb, argv);
@@ -128,21 +129,35 @@ static void keep_command(struct cli *cli, int argc, char **argv)
 		n += snprintf(cli->command + n, sizeof(cli->command) - n, " %s", argv[i]);
 }
 
+/*
+ * Whoever closed one of these must not have a message written into whatever is opened
+ * next. Opened the wrong way round, each still fails as a closed one would.
+ */
+static void keep_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			_exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
-	struct cli cli = { .wait = WAIT_DEFAULT, .color = isatty(STDOUT_FILENO) };
+	struct cli cli = { .wait = WAIT_DEFAULT };
 	const struct verb *verb;
 	int val, r;
 
+	keep_standard_fds();
+	cli.color = isatty(STDOUT_FILENO);
 	if (getenv("NO_COLOR"))
 		cli.color = 0;
 	keep_command(&cli, argc, argv);
 	opterr = 0;
 	while ((val = getopt_long(argc, argv, "+jqvhV", common, NULL)) != -1) {
 		if (val == 'h')
-			return cmd_help(&cli, 1, argv);
+			return cli_flush(cmd_help(&cli, 1, argv));
 		if (val == 'V')
-			return cmd_version(&cli, 1, argv);
+			return cli_flush(cmd_version(&cli, 1, argv));
 		if (val == '?')
 			return bad_option(NULL, argv);
 		r = set_common(&cli, val, NULL);
@@ -156,5 +171,5 @@ int main(int argc, char **argv)
 	verb = verb_find(argv[optind]);
 	if (!verb)
 		return cli_usage(NULL, "unknown command \"%s\"", argv[optind]);
-	return verb->run(&cli, argc - optind, argv + optind);
+	return cli_flush(verb->run(&cli, argc - optind, argv + optind));
 }

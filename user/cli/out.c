@@ -32,11 +32,15 @@ int cli_json(json_t *j)
 
 	json_decref(j);
 	putchar('\n');
-	if (r || fflush(stdout)) {
-		fprintf(stderr, "fastveth: writing the output: %s\n", strerror(errno));
-		return EXIT_FAILED;
-	}
-	return EXIT_DONE;
+	return r ? EXIT_FAILED : EXIT_DONE;
+}
+
+int cli_flush(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	fprintf(stderr, "fastveth: writing the output: %s\n", strerror(errno));
+	return EXIT_FAILED;
 }
 
 const char *cli_color(const struct cli *cli, const char *name)

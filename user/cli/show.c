@@ -164,7 +164,8 @@ int cmd_list(struct cli *cli, int argc, char **argv)
 		return cli_failed(&err);
 	if (cli->json)
 		return cli_json(list_json(&view));
-	list_text(cli, &view);
+	if (!cli->quiet)
+		list_text(cli, &view);
 	return EXIT_DONE;
 }
 
@@ -260,6 +261,8 @@ int cmd_stats(struct cli *cli, int argc, char **argv)
 			   argv[at]);
 		return cli_failed(&err);
 	}
+	if (cli->quiet && !cli->json)
+		return EXIT_DONE;
 	if (cli->json)
 		eps = json_array();
 	else
@@ -347,8 +350,9 @@ static void status_text(const struct cli *cli, const struct fv_view *view)
 	if (healthy(view))
 		printf("%shealthy%s\n", cli_color(cli, "green"), cli_color(cli, "off"));
 	else
-		printf("%sneeds repair%s: run `fastveth up FILE` again\n", cli_color(cli, "red"),
-		       cli_color(cli, "off"));
+		printf("%sneeds repair%s: run `fastveth up FILE` again, or the `fastveth add` that "
+		       "made it\n",
+		       cli_color(cli, "red"), cli_color(cli, "off"));
 }
 
 int cmd_status(struct cli *cli, int argc, char **argv)
@@ -360,9 +364,9 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 		return EXIT_USAGE;
 	if (fv_look(FV_LOOK_HEALTH, &err, &view))
 		return cli_failed(&err);
-	if (cli->json)
-		cli_json(status_json(&view));
-	else
+	if (cli->json && cli_json(status_json(&view)))
+		return EXIT_FAILED;
+	if (!cli->json && !cli->quiet)
 		status_text(cli, &view);
 	return healthy(&view) ? EXIT_DONE : EXIT_FAILED;
 }
@@ -453,6 +457,7 @@ int cmd_inspect(struct cli *cli, int argc, char **argv)
 		return cli_failed(&err);
 	if (cli->json)
 		return cli_json(inspect_json(&in));
-	inspect_text(&in);
+	if (!cli->quiet)
+		inspect_text(&in);
 	return EXIT_DONE;
 }
