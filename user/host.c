@@ -323,12 +323,14 @@ int fv_host_set(struct fv_run *run, const char *path, const char *value, struct 
 		return 0;
 	if (r)
 		return r;
+	*ret_changed = true;
+	if (run->dry)
+		return 0;
 	/* What will be put back must be on disk before it is changed. */
 	r = save(run, path, old, value, err);
 	r = r ?: fv_state_store(&run->state, err);
 	if (r)
 		return r;
-	*ret_changed = true;
 	return fv_sysctl_set(path, value, err);
 }
 

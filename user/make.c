@@ -114,12 +114,14 @@ static int make_nft(struct fv_run *run, struct fv_err *err)
 		return r;
 	if (now && run->state.nft && !strcmp(now, run->state.nft) && !strcmp(before, after))
 		return 0;
-	free(FV_TAKE_PTR(now));
-	r = fv_nat_apply(&run->want, err, &now);
-	if (r)
-		return r;
-	free(run->state.nft);
-	run->state.nft = FV_TAKE_PTR(now);
+	if (!run->dry) {
+		free(FV_TAKE_PTR(now));
+		r = fv_nat_apply(&run->want, err, &now);
+		if (r)
+			return r;
+		free(run->state.nft);
+		run->state.nft = FV_TAKE_PTR(now);
+	}
 	return fv_run_act(run, FV_OP_CHANGE, "nftables", FV_NFT_TABLE, err, "written");
 }
 
@@ -132,7 +134,10 @@ static int make_hostfw(struct fv_run *run, struct fv_err *err)
 	char *line, *save = NULL;
 	int r;
 
-	r = fv_hostfw_apply(names, uplink ? 1 : 0, err, &changed, &hint);
+	if (run->dry)
+		r = fv_hostfw_check(names, uplink ? 1 : 0, err, &changed, &hint);
+	else
+		r = fv_hostfw_apply(names, uplink ? 1 : 0, err, &changed, &hint);
 	if (!r && changed)
 		r = fv_run_act(run, FV_OP_CHANGE, "firewall", "forward", err,
 			       "let fv-* through a policy of drop");
@@ -141,6 +146,17 @@ static int make_hostfw(struct fv_run *run, struct fv_err *err)
 	for (line = strtok_r(hint, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		run->opts->note(line);
 	return 0;
+}
+
+int fv_run_foresee(struct fv_run *run, struct fv_err *err)
+{
+	int r;
+
+	if (!run->want.n_nets)
+		return 0;
+	r = make_sysctls(run, err);
+	r = r ?: make_nft(run, err);
+	return r ?: make_hostfw(run, err);
 }
 
 /* ---- endpoints ---- */

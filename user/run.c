@@ -299,6 +299,8 @@ int fv_run_converge(struct fv_run *run, struct fv_topo *want, const struct fv_sc
 	int r;
 
 	r = fv_run_plan(run, want, scope, err);
+	if (!r && run->dry)
+		r = fv_run_foresee(run, err);
 	if (r || run->dry)
 		return r;
 	/* A host that never had a network, and shall have none, stays untouched. */

@@ -169,6 +169,8 @@ int fv_ep_make_inside(struct fv_run *run, struct fv_run_ep *re, struct fv_err *e
 /* ---- make.c and remove.c: phases of a run ---- */
 
 int fv_run_make(struct fv_run *run, struct fv_err *err);
+/* What a dry run would do to the host's settings and rules: says it, changes nothing. */
+int fv_run_foresee(struct fv_run *run, struct fv_err *err);
 int fv_run_remove(struct fv_run *run, struct fv_err *err);
 int fv_run_fill(struct fv_run *run, struct fv_err *err);
 
