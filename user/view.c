@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "nat/hostfw.h"
 #include "nat/nat.h"
+#include "net/sysctl.h"
 #include "run.h"
 
 static int add_line(char **lines, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -118,6 +120,14 @@ static const struct {
 	{ FV_TODO_HOSTS, "its hosts file is gone" },
 };
 
+/* Whoever it was given to has ended: nothing but its removal puts that right. */
+static bool target_is_gone(const struct fv_ep *ep)
+{
+	FV_AUTO_FD int fd = -1;
+
+	return ep->target != FV_TARGET_OWN && fv_ep_open_ns(ep, NULL, &fd);
+}
+
 static int read_health(struct fv_run *run, struct fv_view *view, struct fv_err *err)
 {
 	size_t at = 0;
@@ -133,6 +143,10 @@ static int read_health(struct fv_run *run, struct fv_view *view, struct fv_err *
 		while (view->eps[at].ep->share)
 			at++;
 		v = &view->eps[at++];
+		if ((re->todo & FV_TODO_PAIR) && target_is_gone(re->ep))
+			r = add_line(&v->problems,
+				     "the namespace of %s is gone: run `fastveth del %s`",
+				     re->ep->target_arg, re->ep->name);
 		for (size_t k = 0; k < FV_ARRAY_SIZE(problems) && !r; k++) {
 			if (re->todo & FV_TODO_PAIR && problems[k].bit != FV_TODO_PAIR)
 				continue;
@@ -158,13 +172,11 @@ static int read_health(struct fv_run *run, struct fv_view *view, struct fv_err *
 	return r ? fv_err_oom(err) : 0;
 }
 
-static int check_host(struct fv_run *run, struct fv_view *view, struct fv_err *err)
+static int check_nft(struct fv_run *run, struct fv_view *view, struct fv_err *err)
 {
 	FV_AUTO_FREE char *nft = NULL;
 	int r;
 
-	if (!view->topo.n_nets)
-		return 0;
 	r = fv_nat_listing(err, &nft);
 	if (r)
 		return r;
@@ -173,6 +185,94 @@ static int check_host(struct fv_run *run, struct fv_view *view, struct fv_err *e
 	else if (!run->state.nft || strcmp(nft, run->state.nft))
 		r = add_line(&view->problems,
 			     "the nftables table " FV_NFT_TABLE " was changed by somebody else");
+	return r ? fv_err_oom(err) : 0;
+}
+
+/* Firewalls that came, or were loaded anew, after the last run. */
+static int check_hostfw(struct fv_run *run, struct fv_view *view, struct fv_err *err)
+{
+	const struct fv_link *uplink = fv_host_uplink(&run->host);
+	const char *names[] = { uplink ? uplink->name : NULL };
+	FV_AUTO_FREE char *hint = NULL;
+	bool differs = false;
+	int r;
+
+	r = fv_hostfw_check(names, uplink ? 1 : 0, err, &differs, &hint);
+	if (r)
+		return r;
+	if (differs)
+		r = add_line(&view->problems, "the host's firewall lacks the rules that let fv-* "
+					      "through, or needs them no more");
+	if (!r && hint)
+		r = add_line(&view->warnings, "%s", hint);
+	return r ? fv_err_oom(err) : 0;
+}
+
+static int check_forwarding(const struct fv_view *view, char **lines)
+{
+	static const struct {
+		size_t subnet;
+		const char *path, *name;
+	} families[] = {
+		{ offsetof(struct fv_net, subnet4), "/proc/sys/net/ipv4/ip_forward", "IPv4" },
+		{ offsetof(struct fv_net, subnet6), "/proc/sys/net/ipv6/conf/all/forwarding",
+		  "IPv6" },
+	};
+	int r = 0;
+
+	for (size_t f = 0; f < FV_ARRAY_SIZE(families) && !r; f++) {
+		bool used = false;
+		char now[16];
+
+		for (size_t i = 0; i < view->topo.n_nets; i++) {
+			const char *net = (const char *)&view->topo.nets[i];
+			const struct fv_prefix *subnet = (const void *)(net + families[f].subnet);
+
+			used |= subnet->ip.family != 0;
+		}
+		if (used && !fv_sysctl_get(families[f].path, NULL, now, sizeof(now)) &&
+		    !strcmp(now, "0"))
+			r = add_line(lines, "forwarding of %s was switched off (%s)",
+				     families[f].name, families[f].path);
+	}
+	return r;
+}
+
+static int check_subnet(const struct fv_run *run, const struct fv_net *net,
+			const struct fv_prefix *subnet, const struct fv_ip *gw, char **lines)
+{
+	const struct fv_addr addr = { .ifindex = run->host.lo, .prefix = { *gw, fv_ip_bits(gw) } };
+	char buf[FV_IP_STRLEN];
+
+	if (!subnet->ip.family || fv_host_has_addr(&run->host, &addr))
+		return 0;
+	return add_line(lines, "network \"%s\": the gateway's address %s is gone from lo",
+			net->name, fv_ip_str(gw, buf));
+}
+
+static int check_host(struct fv_run *run, struct fv_view *view, struct fv_err *err)
+{
+	int r;
+
+	if (!view->topo.n_nets)
+		return 0;
+	r = check_nft(run, view, err);
+	r = r ?: check_hostfw(run, view, err);
+	if (r)
+		return r;
+	r = check_forwarding(view, &view->problems);
+	for (size_t i = 0; i < view->topo.n_nets && !r; i++) {
+		const struct fv_net *net = &view->topo.nets[i];
+
+		r = check_subnet(run, net, &net->subnet4, &net->gw4, &view->problems);
+		r = r ?: check_subnet(run, net, &net->subnet6, &net->gw6, &view->problems);
+		for (size_t k = 0; k < net->n_eps && !r; k++)
+			if (net->eps[k].share && !fv_netns_taken(net->eps[k].name))
+				r = add_line(&view->problems,
+					     "the name \"%s\" in " FV_NETNS_DIR
+					     ", a second one for \"%s\", is gone",
+					     net->eps[k].name, net->eps[k].share);
+	}
 	return r ? fv_err_oom(err) : 0;
 }
 
