@@ -332,6 +332,7 @@ void fv_inspect_fini(struct fv_inspect *inspect)
 	free(inspect->progs);
 	free(inspect->maps);
 	free(inspect->links);
+	free(inspect->at);
 	memset(inspect, 0, sizeof(*inspect));
 }
 
@@ -378,15 +379,45 @@ static int inspect_all(struct fv_dp *dp, struct fv_err *err, struct fv_inspect *
 	return 0;
 }
 
+static int inspect_ports(struct fv_dp *dp, const struct fv_view *view, struct fv_err *err,
+			 struct fv_inspect *in)
+{
+	in->at = calloc(FV_PROG_COUNT * view->n_eps + 1, sizeof(*in->at));
+	if (!in->at)
+		return fv_err_oom(err);
+	for (size_t i = 0; i < view->n_eps; i++) {
+		const struct fv_view_ep *v = &view->eps[i];
+		struct fv_attached a = {};
+
+		if (v->ifindex)
+			fv_dp_query(dp, v->ifindex, v->ep->port, &a);
+		for (int k = 0; k < FV_PROG_COUNT; k++) {
+			const uint32_t ids[FV_PROG_COUNT] = {
+				[FV_PROG_FROM_NS] = a.from_ns,
+				[FV_PROG_TO_NS] = a.to_ns,
+				[FV_PROG_XDP_FROM_NS] = a.xdp_from_ns,
+			};
+
+			if (!ids[k])
+				continue;
+			in->at[in->n_at].prog_id = ids[k];
+			strcpy(in->at[in->n_at++].device, v->ep->port);
+		}
+	}
+	return 0;
+}
+
 int fv_inspect(struct fv_err *err, struct fv_inspect *ret)
 {
 	FV_CLEANUP(fv_inspect_fini) struct fv_inspect in = {};
+	FV_CLEANUP(fv_view_fini) struct fv_view view = {};
 	struct fv_dp *dp = NULL;
 	int r;
 
-	r = fv_check_privilege(err);
+	r = fv_look(0, err, &view);
 	r = r ?: fv_dp_open(err, &dp);
 	r = r ?: inspect_all(dp, err, &in);
+	r = r ?: inspect_ports(dp, &view, err, &in);
 	fv_dp_close(&dp);
 	if (r && r != -ENOENT)
 		return r;

@@ -121,11 +121,18 @@ struct fv_inspect_link {
 	uint32_t id, prog_id;
 };
 
+/* A program on a port, whatever holds it there: with clsact there are no links. */
+struct fv_inspect_at {
+	char device[16];
+	uint32_t prog_id;
+};
+
 struct fv_inspect {
 	struct fv_inspect_prog *progs;
 	struct fv_inspect_map *maps;
 	struct fv_inspect_link *links;
-	size_t n_progs, n_maps, n_links;
+	struct fv_inspect_at *at;
+	size_t n_progs, n_maps, n_links, n_at;
 };
 
 /* Empty where nothing is loaded. */

@@ -381,9 +381,9 @@ static json_t *inspect_json(const struct fv_inspect *in)
 		const struct fv_inspect_prog *p = &in->progs[i];
 		json_t *attached = json_array();
 
-		for (size_t k = 0; k < in->n_links; k++)
-			if (in->links[k].prog_id == p->id)
-				json_array_append_new(attached, str_or_null(in->links[k].device));
+		for (size_t k = 0; k < in->n_at; k++)
+			if (in->at[k].prog_id == p->id)
+				json_array_append_new(attached, json_string(in->at[k].device));
 		json_array_append_new(
 			progs, json_pack("{s:s, s:I, s:s, s:s, s:o, s:o}", "name", p->name, "id",
 					 (json_int_t)p->id, "tag", p->tag, "pin", p->pin, "run_ns",
