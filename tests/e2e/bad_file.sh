@@ -153,7 +153,7 @@ check device_exists_works reaches web 10.77.0.3
 check device_exists_other_name jq -e '[.endpoints[].port] |
 	length == 2 and all(startswith("fv-") and . != "fv-web" and . != "fv-db")' <<<"$("$FASTVETH" list -j)"
 check device_exists_down "$FASTVETH" -q down --all
-check_host device_exists_left_alone "$HOST_BEFORE"
+check_equal device_exists_left_alone "$HOST_BEFORE" "$(now)"
 
 # ---- beside a network that runs ----
 
