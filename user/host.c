@@ -328,7 +328,7 @@ int fv_host_set(struct fv_run *run, const char *path, const char *value, struct 
 		return 0;
 	/* What will be put back must be on disk before it is changed. */
 	r = save(run, path, old, value, err);
-	r = r ?: fv_state_store(&run->state, err);
+	r = r ?: fv_run_store(run, err);
 	if (r)
 		return r;
 	return fv_sysctl_set(path, value, err);

@@ -124,8 +124,7 @@ int fv_hosts_link(struct fv_state *state, const char *network, const char *name,
 	return fv_err_set(err, -errno, "%s: %s", path, strerror(errno));
 }
 
-int fv_hosts_unlink(struct fv_state *state, const char *network, const char *name,
-		    struct fv_err *err)
+int fv_hosts_unlink(const char *network, const char *name, struct fv_err *err)
 {
 	char path[280], target[272];
 
@@ -133,7 +132,18 @@ int fv_hosts_unlink(struct fv_state *state, const char *network, const char *nam
 		return 0;
 	if (unlink(path))
 		return fv_err_set(err, -errno, "%s: %s", path, strerror(errno));
-	if (state->made_etc_netns && !rmdir(ETC_NETNS))
-		state->made_etc_netns = false;
 	return 0;
+}
+
+void fv_hosts_foresee(struct fv_state *state)
+{
+	if (access(ETC_NETNS, F_OK) && errno == ENOENT)
+		state->made_etc_netns = true;
+}
+
+void fv_hosts_rmdir(struct fv_state *state)
+{
+	if (state->made_etc_netns)
+		rmdir(ETC_NETNS);
+	state->made_etc_netns = false;
 }

@@ -11,6 +11,22 @@
 #include "nat/nat.h"
 #include "run.h"
 
+/* A second name that a killed run gave: it could not note of what, but nothing else had it. */
+static bool is_second_name(const struct fv_run *run, const struct fv_ep *ep, int fd)
+{
+	FV_AUTO_FD int of = -1;
+	struct fv_net *net;
+	const struct fv_ep *to;
+
+	if (!ep->share || ep->ns_ino)
+		return false;
+	if (!strcmp(ep->share, "host"))
+		return !fv_netns_self(NULL, &of) && fv_netns_same(fd, of);
+	to = fv_topo_ep(&run->state.topo, ep->share, &net);
+	return to && (fv_ns_is_ours(fd, net->name, to->name) ||
+		      (!fv_ep_open_ns(to, NULL, &of) && fv_netns_same(fd, of)));
+}
+
 /* The name of a namespace that we made, or a second name that we gave. */
 static int drop_name(struct fv_run *run, const struct fv_run_gone *gone, struct fv_err *err)
 {
@@ -29,7 +45,8 @@ static int drop_name(struct fv_run *run, const struct fv_run_gone *gone, struct 
 	if (!r)
 		r = fv_netns_id(fd, err, &dev, &ino);
 	ours = !r && ((ep->ns_ino && ep->ns_ino == ino && ep->ns_dev == dev) ||
-		      (!ep->share && fv_ns_is_ours(fd, gone->net->name, ep->name)));
+		      (!ep->share && fv_ns_is_ours(fd, gone->net->name, ep->name)) ||
+		      is_second_name(run, ep, fd));
 	if (ours)
 		return fv_netns_unname(ep->name, err);
 	if (run->opts->note) {
@@ -189,6 +206,7 @@ static int drop_last(struct fv_run *run, struct fv_err *err)
 		return r;
 	run->state.mounted_bpffs = false;
 	free(FV_TAKE_PTR(run->state.nft));
+	fv_hosts_rmdir(&run->state);
 	return 0;
 }
 
@@ -210,7 +228,7 @@ int fv_run_remove(struct fv_run *run, struct fv_err *err)
 		if (run->dp && port_of(run, gone))
 			r = fv_dp_forget(run->dp, gone->ep->port, err);
 		if (!r && !gone->keep_ns)
-			r = fv_hosts_unlink(&run->state, gone->net->name, gone->ep->name, err);
+			r = fv_hosts_unlink(gone->net->name, gone->ep->name, err);
 	}
 	r = r ?: drop_addresses(run, err);
 	r = r ?: drop_subnets(run, err);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "run.h"
@@ -168,6 +169,7 @@ void fv_run_close(struct fv_run *run)
 	fv_dp_close(&run->dp);
 	fv_host_fini(&run->host);
 	fv_rtnl_close(&run->rt);
+	fv_topo_fini(&run->intent);
 	fv_topo_fini(&run->want);
 	fv_state_fini(&run->state);
 	if (run->lock >= 0)
@@ -223,17 +225,29 @@ static int copy_topo(const struct fv_topo *from, struct fv_err *err, struct fv_t
 /* On disk before the first change: what shall be, and what is still to be removed. */
 static int store_intent(struct fv_run *run, struct fv_err *err)
 {
-	struct fv_state intent = run->state;
-	struct fv_topo topo = {};
 	int r;
 
-	r = copy_topo(&run->want, err, &topo);
+	r = copy_topo(&run->want, err, &run->intent);
 	for (size_t i = 0; i < run->state.topo.n_nets && !r; i++)
-		r = add_gone(&topo, &run->state.topo.nets[i], err);
-	intent.topo = topo;
-	r = r ?: fv_state_store(&intent, err);
-	fv_topo_fini(&topo);
-	return r;
+		r = add_gone(&run->intent, &run->state.topo.nets[i], err);
+	if (r)
+		return r;
+	/* So is what will have to be made and has no mark of ours on it. */
+	if (run->want.n_nets) {
+		run->state.mounted_bpffs |= !fv_dp_mounted();
+		run->state.made_run_netns |= access(FV_NETNS_DIR, F_OK) && errno == ENOENT;
+		fv_hosts_foresee(&run->state);
+	}
+	return fv_run_store(run, err);
+}
+
+int fv_run_store(const struct fv_run *run, struct fv_err *err)
+{
+	struct fv_state state = run->state;
+
+	if (run->intent.n_nets)
+		state.topo = run->intent;
+	return fv_state_store(&state, err);
 }
 
 static int execute(struct fv_run *run, struct fv_err *err)
@@ -251,7 +265,8 @@ static int finish(struct fv_run *run, struct fv_err *err)
 	run->state.topo = run->want;
 	memset(&run->want, 0, sizeof(run->want));
 	forget_plan(run);
-	return fv_state_store(&run->state, err);
+	fv_topo_fini(&run->intent);
+	return fv_run_store(run, err);
 }
 
 /* Back to what was: the same work with the old topology wanted. */
@@ -305,7 +320,7 @@ int fv_run_converge(struct fv_run *run, struct fv_topo *want, const struct fv_sc
 		return r;
 	/* A host that never had a network, and shall have none, stays untouched. */
 	if (!run->want.n_nets && !run->state.topo.n_nets && nothing_to_do(run))
-		return 0;
+		return fv_run_store(run, err);
 	r = store_intent(run, err);
 	if (r)
 		return r;

@@ -82,6 +82,7 @@ struct fv_run {
 	bool undoing;
 	bool looking; /* for `status`: what is wrong is found, not refused */
 
+	struct fv_topo intent; /* while it runs, what the state file says: old and new */
 	struct fv_topo want;
 	struct fv_run_ep *eps; /* every endpoint of want but shares */
 	size_t n_eps;
@@ -93,6 +94,9 @@ struct fv_run {
 int fv_run_open(struct fv_run *run, const struct fv_options *opts, bool dry, struct fv_err *err,
 		struct fv_actions *actions);
 void fv_run_close(struct fv_run *run);
+
+/* fv_run_store - the state file: the intent where there is one, and what is saved by now. */
+int fv_run_store(const struct fv_run *run, struct fv_err *err);
 
 /*
  * fv_run_converge - make the host what @want says (moved into the run).
@@ -182,7 +186,10 @@ int fv_hosts_remove(const char *network, struct fv_err *err);
 bool fv_hosts_linked(const char *network, const char *name);
 int fv_hosts_link(struct fv_state *state, const char *network, const char *name,
 		  struct fv_err *err);
-int fv_hosts_unlink(struct fv_state *state, const char *network, const char *name,
-		    struct fv_err *err);
+/* fv_hosts_foresee - will /etc/netns have to be made? Noted in @state before it is. */
+void fv_hosts_foresee(struct fv_state *state);
+/* fv_hosts_rmdir - /etc/netns, if it was made by us and nobody else uses it */
+void fv_hosts_rmdir(struct fv_state *state);
+int fv_hosts_unlink(const char *network, const char *name, struct fv_err *err);
 
 #endif /* FV_RUN_H */

@@ -188,6 +188,14 @@ int fv_state_load(struct fv_err *err, struct fv_state *ret)
 	return 0;
 }
 
+static int not_written(int dir, struct fv_err *err)
+{
+	int r = -errno;
+
+	unlinkat(dir, FILE_NEW, 0);
+	return failed(err, r, "written");
+}
+
 static int write_file(int dir, const char *text, struct fv_err *err)
 {
 	size_t size = strlen(text), at = 0;
@@ -203,11 +211,11 @@ static int write_file(int dir, const char *text, struct fv_err *err)
 		ssize_t n = write(fd, text + at, size - at);
 
 		if (n < 0)
-			return failed(err, -errno, "written");
+			return not_written(dir, err);
 		at += (size_t)n;
 	}
 	if (fsync(fd) || renameat(dir, FILE_NEW, dir, FILE_NAME) || fsync(dir))
-		return failed(err, -errno, "written");
+		return not_written(dir, err);
 	return 0;
 }
 
@@ -219,6 +227,9 @@ static int remove_file(struct fv_err *err)
 	if (r)
 		return r == -ENOENT ? 0 : r;
 	if (unlinkat(dir, FILE_NAME, 0) && errno != ENOENT)
+		return failed(err, -errno, "removed");
+	/* What a killed run left. */
+	if (unlinkat(dir, FILE_NEW, 0) && errno != ENOENT)
 		return failed(err, -errno, "removed");
 	return 0;
 }

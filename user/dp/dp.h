@@ -61,6 +61,8 @@ int fv_dp_open(struct fv_err *err, struct fv_dp **ret);
  */
 int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with_xdp,
 	       struct fv_err *err, struct fv_dp **ret);
+/* fv_dp_mounted - is there a BPF file system at /sys/fs/bpf? */
+bool fv_dp_mounted(void);
 /* @ret_mounted: set to true if /sys/fs/bpf had to be mounted */
 int fv_dp_prepare(struct fv_dp *dp, struct fv_err *err, bool *ret_mounted);
 int fv_dp_commit(struct fv_dp *dp, struct fv_err *err);

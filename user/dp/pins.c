@@ -33,6 +33,11 @@ static bool is_bpffs(const char *path)
 	return !statfs(path, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
+bool fv_dp_mounted(void)
+{
+	return is_bpffs(FV_BPFFS);
+}
+
 static int mount_bpffs(struct fv_err *err, bool *ret_mounted)
 {
 	if (mount("bpf", FV_BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
