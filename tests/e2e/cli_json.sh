@@ -94,7 +94,7 @@ changes() {
 	holds add_did "$JSON" '.changed and any(.actions[]; .op == "create" and .name == "lab/cache")'
 	one_line down_is_json down -j guest
 	holds down_did "$JSON" '.changed and any(.actions[]; .op == "remove" and .name == "guest")'
-	check guest_again "$FASTVETH" add -q --network guest --target pid:$GUEST --address 10.75.0.10
+	check guest_again "$FASTVETH" add -q --network guest --target "pid:$GUEST" --address 10.75.0.10
 	check cache_goes "$FASTVETH" del -q cache
 }
 
@@ -148,7 +148,7 @@ list() {
 	holds netns_of_the_second_name "$JSON" \
 		".endpoints[] | select(.name == \"side\") | .netns == $(stat -L -c %i /run/netns/web)"
 	holds netns_of_the_guest "$JSON" ".endpoints[] | select(.name == \"pid-$GUEST\") |
-		.netns == $(stat -L -c %i /proc/$GUEST/ns/net)"
+		.netns == $(stat -L -c %i "/proc/$GUEST/ns/net")"
 }
 
 stats() {
