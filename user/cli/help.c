@@ -72,7 +72,7 @@ const struct verb verbs[] = {
 	  "RX is what arrived in it, TX what it sent: altogether, and by the shortcut. SLOW and DROP\n"
 	  "are packets it sent that took the kernel's own path or were dropped; WHY, by reason.\n",
 	  cmd_stats },
-	{ "inspect", "", "programs, maps and links, with the ids and pins that bpftool takes",
+	{ "inspect", "", "programs, maps and links: ids and pins for bpftool",
 	  "NS/RUN is the mean time of a run while kernel.bpf_stats_enabled was 1.\n"
 	  "\n"
 	  "    bpftool map dump pinned /sys/fs/bpf/fastveth/v1/maps/fv_subnets\n",
