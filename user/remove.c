@@ -18,7 +18,7 @@ static bool is_second_name(const struct fv_run *run, const struct fv_ep *ep, int
 	struct fv_net *net;
 	const struct fv_ep *to;
 
-	if (!ep->share || ep->ns_ino)
+	if (!ep->share)
 		return false;
 	if (!strcmp(ep->share, "host"))
 		return !fv_netns_self(NULL, &of) && fv_netns_same(fd, of);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -125,6 +126,23 @@ static int recover(struct fv_run *run, struct fv_err *err)
 	return r;
 }
 
+/* A run killed between making a name and mounting there, or the reverse, left an empty file. */
+static void sweep_names(const struct fv_topo *topo)
+{
+	char path[sizeof(FV_NETNS_DIR) + FV_NAME_MAX + 2];
+	struct stat st;
+
+	for (size_t i = 0; i < topo->n_nets; i++) {
+		for (size_t k = 0; k < topo->nets[i].n_eps; k++) {
+			snprintf(path, sizeof(path), FV_NETNS_DIR "/%s", topo->nets[i].eps[k].name);
+			/* A mounted namespace has mode 0444. */
+			if (!lstat(path, &st) && S_ISREG(st.st_mode) && !(st.st_mode & 0777) &&
+			    !st.st_size)
+				unlink(path);
+		}
+	}
+}
+
 int fv_run_open(struct fv_run *run, const struct fv_options *opts, bool dry, struct fv_err *err,
 		struct fv_actions *actions)
 {
@@ -147,6 +165,8 @@ int fv_run_open(struct fv_run *run, const struct fv_options *opts, bool dry, str
 		r = fv_host_restore(run, true, err);
 	r = r ?: fv_host_read(run->rt, err, &run->host);
 	r = r ?: recover(run, err);
+	if (!r && !dry)
+		sweep_names(&run->state.topo);
 	if (!r && !getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -230,6 +250,19 @@ static int store_intent(struct fv_run *run, struct fv_err *err)
 	r = copy_topo(&run->want, err, &run->intent);
 	for (size_t i = 0; i < run->state.topo.n_nets && !r; i++)
 		r = add_gone(&run->intent, &run->state.topo.nets[i], err);
+	/* Until they are given anew, second names lead where they led. */
+	for (size_t i = 0; i < run->intent.n_nets && !r; i++) {
+		for (size_t k = 0; k < run->intent.nets[i].n_eps; k++) {
+			struct fv_ep *ep = &run->intent.nets[i].eps[k];
+			const struct fv_ep *old =
+				ep->share ? fv_topo_ep(&run->state.topo, ep->name, NULL) : NULL;
+
+			if (old && !ep->ns_ino) {
+				ep->ns_dev = old->ns_dev;
+				ep->ns_ino = old->ns_ino;
+			}
+		}
+	}
 	if (r)
 		return r;
 	/* So is what will have to be made and has no mark of ours on it. */
