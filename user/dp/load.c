@@ -122,6 +122,44 @@ int fv_dp_open(struct fv_err *err, struct fv_dp **ret)
 	return 0;
 }
 
+/* Are all maps of ours that a program uses of this set? */
+static bool uses_maps(int prog, const struct fv_maps *maps)
+{
+	__u32 ids[64];
+	struct bpf_prog_info info = { .nr_map_ids = FV_ARRAY_SIZE(ids),
+				      .map_ids = (__u64)(unsigned long)ids };
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(prog, &info, &len) || info.nr_map_ids > FV_ARRAY_SIZE(ids))
+		return false;
+	for (__u32 i = 0; i < info.nr_map_ids; i++) {
+		FV_AUTO_FD int fd = bpf_map_get_fd_by_id(ids[i]);
+		struct bpf_map_info used, ours;
+
+		if (fd < 0 || fv_map_info(fd, &used))
+			return false;
+		for (int j = 0; j < FV_MAP_COUNT; j++)
+			if (!strcmp(used.name, fv_map_names[j]) &&
+			    (fv_map_info(maps->fd[j], &ours) || ours.id != used.id))
+				return false;
+	}
+	return true;
+}
+
+/*
+ * Pinned programs that use other maps than the pinned ones: what a run leaves that is killed after it
+ * has pinned new maps. Their tags are those of this build all the same.
+ */
+static void drop_stale_progs(struct fv_dp *dp)
+{
+	for (int i = 0; i < FV_PROG_COUNT; i++) {
+		if (dp->prog[i] < 0 || uses_maps(dp->prog[i], &dp->maps))
+			continue;
+		close(FV_TAKE_FD(dp->prog[i]));
+		dp->prog_id[i] = 0;
+	}
+}
+
 static uint32_t slots_for(size_t n_endpoints)
 {
 	uint32_t slots = MIN_SLOTS;
@@ -269,6 +307,7 @@ int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with
 {
 	FV_CLEANUP(fv_dp_close) struct fv_dp *dp = malloc(sizeof(*dp));
 	uint32_t slots = slots_for(n_endpoints);
+	bool had_xdp;
 	int r;
 
 	if (!dp)
@@ -277,6 +316,7 @@ int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with
 	dp_init(dp);
 	r = open_dirs(dp, false, err, NULL);
 	r = r ?: open_progs(dp, err);
+	had_xdp = dp->prog[FV_PROG_XDP_FROM_NS] >= 0;
 	r = r ?: fv_maps_open(dp->maps_dir, &dp->maps, err);
 	if (r && r != -ENOENT)
 		return r;
@@ -286,11 +326,13 @@ int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with
 		r = -ENOENT;
 	}
 	dp->new_maps = r == -ENOENT;
-	if (!dp->new_maps)
+	if (!dp->new_maps) {
 		slots = dp->maps.slots;
+		drop_stale_progs(dp);
+	}
 	r = load_tc(dp, slots, err);
 	/* A pinned XDP program must go on with the same maps. */
-	if (!r && (with_xdp || (dp->new_maps && dp->prog[FV_PROG_XDP_FROM_NS] >= 0)))
+	if (!r && (with_xdp || (had_xdp && (dp->new_maps || dp->prog[FV_PROG_XDP_FROM_NS] < 0))))
 		r = load_xdp(dp, features->xdp_frags, err);
 	if (r)
 		return r;
@@ -305,6 +347,19 @@ bool fv_dp_changed(const struct fv_dp *dp)
 	for (int i = 0; i < FV_PROG_COUNT; i++)
 		changed |= dp->new_prog[i];
 	return changed;
+}
+
+/* What a killed run left between the two steps of fv_pin_replace. */
+static int drop_half_pinned(int dir, const char *name, void *arg, struct fv_err *err)
+{
+	size_t n = strlen(name), tail = strlen(FV_PIN_NEW);
+
+	(void)arg;
+	if (n <= tail || strcmp(name + n - tail, FV_PIN_NEW))
+		return 0;
+	if (unlinkat(dir, name, 0) && errno != ENOENT)
+		return fv_err_set(err, -errno, "%s: %s: %s", FV_PIN_DIR, name, strerror(errno));
+	return 0;
 }
 
 int fv_dp_commit(struct fv_dp *dp, struct fv_err *err)
@@ -331,5 +386,6 @@ int fv_dp_commit(struct fv_dp *dp, struct fv_err *err)
 		dp->new_prog[i] = false;
 	}
 	fv_maps_fini(&dp->old);
-	return 0;
+	r = fv_pins_each(dp->maps_dir, drop_half_pinned, NULL, err);
+	return r ?: fv_pins_each(dp->progs_dir, drop_half_pinned, NULL, err);
 }
