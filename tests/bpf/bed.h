@@ -83,6 +83,9 @@ void bed_attach(struct fv_dp *dp, enum who who, bool xdp);
 
 enum bed_place { BED_INGRESS, BED_EGRESS, BED_XDP };
 
+/* Without it bed_programs does not ask tc, which takes its time, for filters. */
+extern bool bed_has_filters;
+
 /* How many programs, ours and others', are there; @ret_id: of the last, 0: none. Not by user/dp. */
 size_t bed_programs(enum who who, enum bed_place place, uint32_t *ret_id);
 
