@@ -61,7 +61,7 @@ engine_image() {
 	for lib in $(ldd "$dir/bin/busybox" 2>/dev/null | grep -o '/[^ ]*'); do
 		cp -L --parents "$lib" "$dir"
 	done
-	for applet in httpd ip ls ping sh timeout wget; do
+	for applet in httpd ip ls nc ping sh timeout wget; do
 		ln -s busybox "$dir/bin/$applet"
 	done
 	tar -C "$dir" -c . | docker import - "$1" >/dev/null
