@@ -32,7 +32,7 @@ masquerade() {
 	before=$(stat_of web .tx.shortcut_packets)
 	sees outside_again web tcp $OUT4 80 outside $UP4
 	check_equal outside_is_no_shortcut "$before" "$(stat_of web .tx.shortcut_packets)"
-	check outside_is_the_reason [ "$(stat_of web .slow.outside)" -gt 20 ]
+	check outside_is_the_reason [ "$(stat_of web .slow.outside)" -gt 12 ]
 }
 
 # A router that a packet is too large for says so, and the message finds its way back.
