@@ -80,15 +80,40 @@ static void find_devices(const struct fv_host *host, struct fv_view *view)
 	}
 }
 
+static void take_off(__u64 lost, __u64 *packets)
+{
+	*packets -= lost < *packets ? lost : *packets;
+}
+
 /*
- * XDP hands frames to the other end's ring; what does not fit is dropped there
- * after it was counted. The device knows how many.
+ * A packet is counted before the device takes it. One that it then could not take (the
+ * receiver's ring or backlog was full, its end was down) is not what the namespace received; the
+ * device knows how many. Their bytes nobody knows.
  */
+static int take_off_lost(struct fv_run *run, const struct fv_link *port, struct fv_err *err,
+			 struct fv_counters *c)
+{
+	unsigned long long redirected = 0;
+	int r;
+
+	if (!port->tx_dropped)
+		return 0;
+	r = fv_ethtool_stat(run->rt, port->name, "tx_queue_*_xdp_xmit_errors", err, &redirected);
+	if (r)
+		return r;
+	if (redirected > port->tx_dropped)
+		redirected = port->tx_dropped;
+	take_off(redirected, &c->rx_shortcut_packets);
+	take_off(port->tx_dropped - redirected, &c->rx_other_packets);
+	return 0;
+}
+
 static int read_stats(struct fv_run *run, struct fv_dp *dp, struct fv_view *view,
 		      struct fv_err *err)
 {
 	for (size_t i = 0; i < view->n_eps; i++) {
 		struct fv_view_ep *v = &view->eps[i];
+		const struct fv_link *port;
 		struct fv_stats s;
 		int r;
 
@@ -97,12 +122,14 @@ static int read_stats(struct fv_run *run, struct fv_dp *dp, struct fv_view *view
 		r = fv_dp_stats(dp, v->ifindex, err, &s);
 		if (r == -ENOENT)
 			continue;
+		port = fv_host_ifindex(&run->host, v->ifindex);
+		if (!r && port)
+			r = take_off_lost(run, port, err, &s.c);
 		if (r)
 			return r;
 		v->counted = true;
 		v->counters = s.c;
 		v->reasons = s.r;
-		(void)run;
 	}
 	return 0;
 }

@@ -175,6 +175,7 @@ static void parse_stats(const struct nlattr *attr, struct fv_link *link)
 	link->rx_bytes = stats.rx_bytes;
 	link->tx_packets = stats.tx_packets;
 	link->tx_bytes = stats.tx_bytes;
+	link->tx_dropped = stats.tx_dropped;
 }
 
 bool fv_link_parse(const struct nlmsghdr *nlh, void *item)

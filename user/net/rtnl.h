@@ -88,7 +88,7 @@ struct fv_link {
 	int peer_nsid;	   /* IFLA_LINK_NETNSID; -1: none, same namespace */
 	bool no_ip6_ll;	   /* addr_gen_mode is none */
 	uint32_t xdp_prog; /* id of the XDP program on it; 0: none */
-	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, tx_dropped;
 };
 
 /* All links; *ret is one malloc'ed array, sorted by ifindex. */
