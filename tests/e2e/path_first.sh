@@ -27,13 +27,13 @@ asks() { # CASE tcp|udp LISTEN_ADDRESS ADDRESS PORT
 
 	rx=$(counted b rx.shortcut_packets)
 	tx=$(counted b tx.shortcut_packets)
-	at b socat "$3:$5" "SYSTEM:head -c 3; echo b" &
-	server=$!
+	start b socat "$3:$5" "SYSTEM:head -c 3; echo b"
+	server=$STARTED
 	wait_for 3 listening b "$5"
 	check_equal "$1" askb "$(at a timeout 5 bash -c \
 		'exec 3<>"/dev/$0/$1/$2" && printf ask >&3 && head -c 4 <&3' "$2" "$4" "$5")"
-	kill $server 2>/dev/null
-	wait $server 2>/dev/null
+	kill "$server" 2>/dev/null
+	wait "$server" 2>/dev/null
 	check "$1_is_counted" test "$(counted b rx.shortcut_packets)" -gt "$rx" \
 		-a "$(counted b tx.shortcut_packets)" -gt "$tx"
 }
