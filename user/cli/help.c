@@ -67,7 +67,9 @@ const struct verb verbs[] = {
 	  "NETNS the inode of the namespace.\n",
 	  cmd_list },
 	{ "status", "", "hook and health of each port",
-	  "Exit status 1 if something is not as it was set up; `up` repairs it.\n", cmd_status },
+	  "Exit status 1 if something is not as it was set up; `up`, or the `add` that made it,\n"
+	  "repairs it.\n",
+	  cmd_status },
 	{ "stats", "[NAME]", "packets and bytes of each endpoint, seen from its namespace",
 	  "RX is what arrived in it, TX what it sent: altogether, and by the shortcut. SLOW and DROP\n"
 	  "are packets it sent that took the kernel's own path or were dropped; WHY, by reason.\n",
