@@ -175,7 +175,12 @@ forwarded() {
 
 # The kernel's own path alone: what holds the programs on their devices is gone.
 detach_programs() {
-	rm /sys/fs/bpf/fastveth/links/*
+	local ns
+
+	rm -f /sys/fs/bpf/fastveth/links/*
+	for ns in $ALL; do
+		tc qdisc del dev "fv-$ns" clsact 2>/dev/null
+	done
 	wait_for 3 no_programs
 }
 
