@@ -67,7 +67,7 @@ static void assert_programs(enum who who, enum bed_place place, size_t n, uint32
 {
 	uint32_t seen = 0;
 
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 500; i++) {
 		if (bed_programs(who, place, &seen) == n && seen == id)
 			return;
 		usleep(20000);

@@ -105,13 +105,13 @@ static void assert_maps_of(uint32_t prog)
 	assert_true(have >= 2);
 }
 
-/* The kernel detaches a moment later. */
+/* The kernel detaches a moment later, a long one where it has much to do. */
 static void assert_one(enum who who, enum bed_place place, enum fv_prog prog, bool wanted)
 {
 	uint32_t id = 0, must = wanted ? dp->prog_id[prog] : 0;
 
 	for (int i = 0; bed_programs(who, place, &id) != wanted || id != must; i++) {
-		if (i == 100)
+		if (i == 500)
 			fail_msg("%s: %zu programs at place %d, the last %u; %s is %u",
 				 bed[who].port, bed_programs(who, place, &id), place, id,
 				 fv_prog_name(prog), must);

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the kernel makes of the programs: how much the verifier has to look at, and their BTF. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bpf/bed.h"
+#include "fastveth_tc.skel.h"
+#include "fastveth_xdp.skel.h"
+
+/* Far below the kernel's million: older verifiers look at more, and it takes time at each start. */
+#define MOST_INSNS 20000
+/* BPF_LOG_STATS */
+#define LOG_STATS 4
+
+static char log_text[4096];
+
+static int make_bed(void **state)
+{
+	(void)state;
+	bed_make_devices();
+	OK(fv_dp_load(&bed_features, N_WHO, true, &err, &bed_dp));
+	return 0;
+}
+
+static void give_maps(struct bpf_object *obj)
+{
+	for (int i = 0; i < FV_MAP_COUNT; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(obj, fv_map_names[i]);
+
+		assert_int_equal(bpf_map__reuse_fd(map, bed_dp->maps.fd[i]), 0);
+	}
+}
+
+static void watch(struct bpf_program *prog)
+{
+	memset(log_text, 0, sizeof(log_text));
+	assert_int_equal(bpf_program__set_log_buf(prog, log_text, sizeof(log_text)), 0);
+	assert_int_equal(bpf_program__set_log_level(prog, LOG_STATS), 0);
+}
+
+static void report(const struct bpf_program *prog, const char *how)
+{
+	const char *line = strstr(log_text, "processed ");
+	struct bpf_prog_info info;
+	unsigned int insns = 0;
+
+	assert_non_null(line);
+	assert_int_equal(sscanf(line, "processed %u insns", &insns), 1);
+	assert_int_equal(fv_prog_info(bpf_program__fd(prog), &info), 0);
+	print_message("# %s%s: processed %u insns, %u bytes of BPF, %u of machine code\n",
+		      bpf_program__name(prog), how, insns, info.xlated_prog_len,
+		      info.jited_prog_len);
+	if (!insns || insns > MOST_INSNS)
+		fail_msg("%s: the verifier looks at %u instructions, more than %u",
+			 bpf_program__name(prog), insns, MOST_INSNS);
+	assert_int_not_equal(info.btf_id, 0);
+}
+
+static void load_tc(bool from)
+{
+	struct fastveth_tc *skel = fastveth_tc__open();
+	struct bpf_program *prog;
+
+	assert_non_null(skel);
+	give_maps(skel->obj);
+	skel->rodata->fv_port_mask = bed_dp->maps.n_ports - 1;
+	skel->rodata->fv_endpoint_mask = bed_dp->maps.n_endpoints - 1;
+	prog = from ? skel->progs.fv_from_ns : skel->progs.fv_to_ns;
+	watch(prog);
+	assert_int_equal(fastveth_tc__load(skel), 0);
+	report(prog, "");
+	fastveth_tc__destroy(skel);
+}
+
+static void load_xdp(bool frags)
+{
+	struct fastveth_xdp *skel = fastveth_xdp__open();
+	struct bpf_program *prog;
+
+	assert_non_null(skel);
+	give_maps(skel->obj);
+	prog = skel->progs.fv_xdp_from_ns;
+	skel->rodata->fv_port_mask = bed_dp->maps.n_ports - 1;
+	skel->rodata->fv_endpoint_mask = bed_dp->maps.n_endpoints - 1;
+	skel->rodata->fv_xdp_frags = frags;
+	if (frags)
+		assert_int_equal(bpf_program__set_flags(prog, 1U << 5 /* BPF_F_XDP_HAS_FRAGS */),
+				 0);
+	watch(prog);
+	assert_int_equal(fastveth_xdp__load(skel), 0);
+	report(prog, frags ? ", frags" : "");
+	fastveth_xdp__destroy(skel);
+}
+
+static void the_verifier_has_little_to_do(void **state)
+{
+	(void)state;
+	load_tc(true);
+	load_tc(false);
+	load_xdp(false);
+	if (bed_features.xdp_frags)
+		load_xdp(true);
+}
+
+/* bpftool shows field names by it. The kernel takes none for a device map. */
+static void maps_and_programs_carry_btf(void **state)
+{
+	(void)state;
+	for (int i = 0; i < FV_MAP_COUNT; i++) {
+		struct bpf_map_info info;
+
+		assert_int_equal(fv_map_info(bed_dp->maps.fd[i], &info), 0);
+		assert_string_equal(info.name, fv_map_names[i]);
+		if (i != FV_MAP_LIVE && (!info.btf_id || !info.btf_value_type_id))
+			fail_msg("map %s has no BTF", info.name);
+	}
+	for (int i = 0; i < FV_PROG_COUNT; i++) {
+		struct bpf_prog_info info;
+
+		assert_int_equal(fv_prog_info(bed_dp->prog[i], &info), 0);
+		assert_string_equal(info.name, fv_prog_name(i));
+		assert_int_not_equal(info.btf_id, 0);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_verifier_has_little_to_do),
+		cmocka_unit_test(maps_and_programs_carry_btf),
+	};
+
+	bed_isolate();
+	return cmocka_run_group_tests(tests, make_bed, bed_close);
+}
