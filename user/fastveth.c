@@ -165,7 +165,7 @@ static bool named(const char *name, const char *const *names, size_t n)
 	return !n;
 }
 
-int fv_down(const struct fv_options *opts, const char *const *networks, size_t n,
+int fv_down(const struct fv_options *opts, const char *const *networks, size_t n, bool missing_ok,
 	    struct fv_err *err, struct fv_actions *ret)
 {
 	FV_CLEANUP(fv_topo_fini) struct fv_topo keep = {};
@@ -176,7 +176,7 @@ int fv_down(const struct fv_options *opts, const char *const *networks, size_t n
 	r = fv_run_open(&run, opts, false, err, ret);
 	if (r)
 		return r;
-	for (size_t i = 0; i < n && !r; i++)
+	for (size_t i = 0; i < n && !r && !missing_ok; i++)
 		if (!fv_topo_net(&run.state.topo, networks[i]))
 			r = fv_err_set(err, -ENOENT,
 				       "network \"%s\": there is none of that name (fastveth "

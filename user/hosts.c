@@ -63,6 +63,10 @@ int fv_hosts_remove(const char *network, struct fv_err *err)
 	snprintf(path, sizeof(path), "%s/hosts", dir);
 	if (unlink(path) && errno != ENOENT)
 		return fv_err_set(err, -errno, "%s: %s", path, strerror(errno));
+	/* What a run left that was killed while it wrote. */
+	snprintf(path, sizeof(path), "%s.new", dir);
+	if (unlink(path) && errno != ENOENT)
+		return fv_err_set(err, -errno, "%s: %s", path, strerror(errno));
 	if (rmdir(dir) && errno != ENOENT && errno != ENOTEMPTY)
 		return fv_err_set(err, -errno, "%s: %s", dir, strerror(errno));
 	return 0;

@@ -218,7 +218,7 @@ static int finish_pair(struct fv_run *run, struct fv_run_ep *re, struct fv_err *
 		re->ifindex = link.ifindex;
 		re->peer_ifindex = link.peer_ifindex;
 	}
-	r = re->todo & FV_TODO_INSIDE ? fv_ep_make_inside(run, re, err) : 0;
+	r = re->todo & FV_TODO_INSIDE ? fv_ep_make_inside(re, err) : 0;
 	r = r ?: fv_netns_id(re->ns, err, &re->ep->ns_dev, &re->ep->ns_ino);
 	/* The name last: a namespace with a name has our device in it, so whose it is shows. */
 	if (!r && (re->todo & FV_TODO_NAME)) {

@@ -95,25 +95,29 @@ struct inside {
 	struct fv_host h; /* addresses, routes and neighbours in the namespace */
 };
 
-static void fill_default(const struct fv_net *net, int family, int ifindex, struct fv_route *to_gw,
-			 struct fv_route *out)
+/*
+ * The routes of one family. The default route names the address as its source: that keeps others from
+ * being used, and it tells a later run which address was ours.
+ */
+static void fill_routes(const struct fv_run_ep *re, int family, struct fv_route *to_gw,
+			struct fv_route *out)
 {
-	const struct fv_ip *gw = family == AF_INET ? &net->gw4 : &net->gw6;
+	const struct fv_ip *gw = family == AF_INET ? &re->net->gw4 : &re->net->gw6;
 
 	memset(to_gw, 0, sizeof(*to_gw));
 	to_gw->dst.ip = *gw;
 	to_gw->dst.len = fv_ip_bits(gw);
-	to_gw->oif = ifindex;
+	to_gw->oif = re->peer_ifindex;
 	to_gw->protocol = FV_RTPROT;
 	memset(out, 0, sizeof(*out));
 	out->dst.ip.family = family;
 	out->via = *gw;
-	out->oif = ifindex;
+	out->src = family == AF_INET ? re->ep->ip4 : re->ep->ip6;
+	out->oif = re->peer_ifindex;
 	out->protocol = FV_RTPROT;
 }
 
-static bool has_family(const struct fv_run *run, struct fv_run_ep *re, const struct fv_host *h,
-		       int family)
+static bool has_family(const struct fv_run_ep *re, const struct fv_host *h, int family)
 {
 	const struct fv_ip *ip = family == AF_INET ? &re->ep->ip4 : &re->ep->ip6;
 	const struct fv_ip *gw = family == AF_INET ? &re->net->gw4 : &re->net->gw6;
@@ -124,17 +128,15 @@ static bool has_family(const struct fv_run *run, struct fv_run_ep *re, const str
 	struct fv_neigh neigh = { .ifindex = re->peer_ifindex, .ip = *gw, .permanent = true };
 	struct fv_route to_gw, out;
 
-	(void)run;
 	if (!ip->family)
 		return true;
 	memcpy(neigh.mac, re->ep->port_mac, 6);
-	fill_default(re->net, family, re->peer_ifindex, &to_gw, &out);
+	fill_routes(re, family, &to_gw, &out);
 	return fv_host_has_addr(h, &addr) && fv_host_has_neigh(h, &neigh) &&
 	       fv_host_has_route(h, &to_gw) && fv_host_has_route(h, &out);
 }
 
-int fv_ep_check_inside(struct fv_run *run, struct fv_run_ep *re, struct fv_err *err,
-		       unsigned int *ret)
+int fv_ep_check_inside(struct fv_run_ep *re, struct fv_err *err, unsigned int *ret)
 {
 	FV_CLEANUP(fv_rtnl_close) struct fv_rtnl *rt = NULL;
 	FV_CLEANUP(fv_host_fini) struct fv_host h = {};
@@ -160,8 +162,8 @@ int fv_ep_check_inside(struct fv_run *run, struct fv_run_ep *re, struct fv_err *
 		if (r)
 			return r;
 	}
-	if (!ready || !link->up || link->mtu != re->net->mtu || !has_family(run, re, &h, AF_INET) ||
-	    !has_family(run, re, &h, AF_INET6))
+	if (!ready || !link->up || link->mtu != re->net->mtu || !has_family(re, &h, AF_INET) ||
+	    !has_family(re, &h, AF_INET6))
 		*ret |= FV_TODO_INSIDE;
 	return 0;
 }
@@ -171,34 +173,36 @@ static int make_family(struct fv_rtnl *rt, const struct fv_run_ep *re, int famil
 {
 	const struct fv_ip *ip = family == AF_INET ? &re->ep->ip4 : &re->ep->ip6;
 	const struct fv_ip *gw = family == AF_INET ? &re->net->gw4 : &re->net->gw6;
-	const struct fv_ip *old = NULL;
 	struct fv_addr addr = { .ifindex = re->peer_ifindex, .prefix = { *ip, fv_ip_bits(ip) } };
 	struct fv_neigh neigh = { .ifindex = re->peer_ifindex, .ip = *gw };
 	struct fv_route to_gw, out;
-	int r = 0;
+	int r;
 
-	if (re->old && re->old->ns_ino == re->ep->ns_ino)
-		old = family == AF_INET ? &re->old->ip4 : &re->old->ip6;
-	if (old && old->family && !fv_ip_equal(old, ip)) {
-		const struct fv_addr gone = {
-			.ifindex = re->peer_ifindex,
-			.prefix = { *old, fv_ip_bits(old) },
-		};
-
-		r = fv_addr_delete(rt, &gone, FV_ACCEPT_GONE, err);
-	}
-	if (r || !ip->family)
-		return r;
+	if (!ip->family)
+		return 0;
 	memcpy(neigh.mac, re->ep->port_mac, 6);
-	fill_default(re->net, family, re->peer_ifindex, &to_gw, &out);
+	fill_routes(re, family, &to_gw, &out);
 	r = fv_addr_add(rt, &addr, FV_ACCEPT_EXISTS, err);
 	r = r ?: fv_neigh_set(rt, &neigh, err);
 	r = r ?: fv_route_add(rt, &to_gw, FV_ACCEPT_EXISTS, err);
 	return r ?: fv_route_add(rt, &out, FV_ACCEPT_EXISTS, err);
 }
 
-/* Routes that carry our protocol and are not of the wanted gateway: the subnet was another. */
-static int drop_old_routes(const struct fv_run_ep *re, struct fv_rtnl *rt, struct fv_err *err)
+/* A route of ours that is not wanted any more: the subnet or the address was another. */
+static bool is_old(const struct fv_run_ep *re, const struct fv_route *route)
+{
+	bool ip4 = route->dst.ip.family == AF_INET;
+	const struct fv_ip *gw = ip4 ? &re->net->gw4 : &re->net->gw6;
+
+	if (route->protocol != FV_RTPROT || route->oif != re->peer_ifindex)
+		return false;
+	if (route->dst.len)
+		return !fv_ip_equal(&route->dst.ip, gw);
+	return !fv_ip_equal(&route->via, gw) ||
+	       !fv_ip_equal(&route->src, ip4 ? &re->ep->ip4 : &re->ep->ip6);
+}
+
+static int drop_old(const struct fv_run_ep *re, struct fv_rtnl *rt, struct fv_err *err)
 {
 	FV_AUTO_FREE struct fv_route *routes = NULL;
 	size_t n;
@@ -211,14 +215,16 @@ static int drop_old_routes(const struct fv_run_ep *re, struct fv_rtnl *rt, struc
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < n; i++) {
 			const struct fv_route *route = &routes[i];
-			const struct fv_ip *gw =
-				route->dst.ip.family == AF_INET ? &re->net->gw4 : &re->net->gw6;
+			const struct fv_ip *src = &route->src;
+			const struct fv_addr addr = { .ifindex = re->peer_ifindex,
+						      .prefix = { *src, fv_ip_bits(src) } };
 
-			if (route->protocol != FV_RTPROT || route->oif != re->peer_ifindex ||
-			    !!route->dst.len != pass ||
-			    fv_ip_equal(pass ? &route->dst.ip : &route->via, gw))
+			if (!!route->dst.len != pass || !is_old(re, route))
 				continue;
-			r = fv_route_delete(rt, route, FV_ACCEPT_GONE, err);
+			if (src->family && !fv_ip_equal(src, &re->ep->ip4) &&
+			    !fv_ip_equal(src, &re->ep->ip6))
+				r = fv_addr_delete(rt, &addr, FV_ACCEPT_GONE, err);
+			r = r ?: fv_route_delete(rt, route, FV_ACCEPT_GONE, err);
 			if (r)
 				return r;
 		}
@@ -239,7 +245,7 @@ static int enable_ip6(void *ifname, struct fv_err *err)
 	return r ?: fv_sysctl_set(path, "0", err);
 }
 
-int fv_ep_make_inside(struct fv_run *run, struct fv_run_ep *re, struct fv_err *err)
+int fv_ep_make_inside(struct fv_run_ep *re, struct fv_err *err)
 {
 	struct fv_link_change lo = { .ifindex = 1, .what = "lo", .up = 1 };
 	struct fv_link_change dev = {
@@ -252,7 +258,6 @@ int fv_ep_make_inside(struct fv_run *run, struct fv_run_ep *re, struct fv_err *e
 	char alias[320];
 	int r = 0;
 
-	(void)run;
 	if (re->ep->target == FV_TARGET_OWN) {
 		/* What proves later that this namespace is ours. */
 		fv_alias_of(re->net->name, re->ep->name, alias);
@@ -261,8 +266,8 @@ int fv_ep_make_inside(struct fv_run *run, struct fv_run_ep *re, struct fv_err *e
 	}
 	if (re->ep->ip6.family && re->ep->target != FV_TARGET_OWN)
 		r = fv_netns_run(re->ns, enable_ip6, re->ep->ifname, err);
-	if (!r && re->old && !(re->todo & FV_TODO_PAIR))
-		r = drop_old_routes(re, re->rt, err);
+	if (!r && !(re->todo & FV_TODO_PAIR))
+		r = drop_old(re, re->rt, err);
 	r = r ?: fv_link_change(re->rt, &lo, err);
 	r = r ?: fv_link_change(re->rt, &dev, err);
 	r = r ?: make_family(re->rt, re, AF_INET, err);

@@ -152,6 +152,31 @@ static bool attached(struct fv_run *run, const struct fv_run_ep *re, const struc
 }
 
 /* A namespace of our name that we did not make; a device inside the target of that name. */
+/* An endpoint brings a default route along: beside another one it would lead nowhere. */
+static int check_new_routes(const struct fv_run_ep *re, struct fv_rtnl *rt, struct fv_err *err)
+{
+	FV_AUTO_FREE struct fv_route *routes = NULL;
+	size_t n = 0;
+	int r;
+
+	r = fv_route_dump(rt, err, &routes, &n);
+	for (size_t i = 0; i < n && !r; i++) {
+		const struct fv_route *route = &routes[i];
+		int family = route->dst.ip.family;
+
+		if (route->dst.len || !route->oif || route->table != FV_ROUTE_MAIN ||
+		    route->type != RTN_UNICAST ||
+		    (family != re->ep->ip4.family && family != re->ep->ip6.family))
+			continue;
+		r = fv_err_set(
+			err, -EEXIST,
+			"endpoint \"%s\": its target %s has an IPv%d default route already, and an "
+			"endpoint needs its own: take that away first",
+			re->ep->name, re->ep->target_arg, family == AF_INET ? 4 : 6);
+	}
+	return r;
+}
+
 static int check_new_ns(const struct fv_run_ep *re, struct fv_err *err)
 {
 	FV_CLEANUP(fv_rtnl_close) struct fv_rtnl *rt = NULL;
@@ -192,7 +217,7 @@ static int check_new_ns(const struct fv_run_ep *re, struct fv_err *err)
 			"endpoint \"%s\": its target has a device %s already; choose another name "
 			"with --ifname",
 			re->ep->name, re->ep->ifname);
-	return 0;
+	return check_new_routes(re, rt, err);
 }
 
 static int check_ep(struct fv_run *run, struct fv_run_ep *re, struct fv_err *err)
@@ -208,7 +233,7 @@ static int check_ep(struct fv_run *run, struct fv_run_ep *re, struct fv_err *err
 			re->todo |= FV_TODO_NAME;
 		return re->old && !run->looking ? check_new_ns(re, err) : 0;
 	}
-	r = fv_ep_check_inside(run, re, err, &re->todo);
+	r = fv_ep_check_inside(re, err, &re->todo);
 	if (r == -ENOENT) {
 		/* The pair leads to a namespace that nobody can name any more: a new one. */
 		memset(err, 0, sizeof(*err));

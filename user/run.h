@@ -165,10 +165,9 @@ bool fv_netns_taken(const char *name);
 bool fv_ns_is_ours(int fd, const char *network, const char *name);
 
 /* What the namespace side lacks, as fv_todo bits. */
-int fv_ep_check_inside(struct fv_run *run, struct fv_run_ep *re, struct fv_err *err,
-		       unsigned int *ret);
+int fv_ep_check_inside(struct fv_run_ep *re, struct fv_err *err, unsigned int *ret);
 /* Queue and send all that the namespace side needs. */
-int fv_ep_make_inside(struct fv_run *run, struct fv_run_ep *re, struct fv_err *err);
+int fv_ep_make_inside(struct fv_run_ep *re, struct fv_err *err);
 
 /* ---- make.c and remove.c: phases of a run ---- */
 

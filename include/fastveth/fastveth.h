@@ -53,7 +53,8 @@ int fv_check_privilege(struct fv_err *err);
 
 /*
  * fv_up - create, or converge to, what the file says. With @dry nothing is changed (`plan`).
- * fv_down - remove networks: by name, or all of them (n 0).
+ * fv_down - remove networks: by name, or all of them (n 0). A name that no network has is an error
+ *   unless @missing_ok.
  * fv_add - one endpoint; its network is made if there is none (its subnets then come from @net, or
  *   are the /24 and /64 around its addresses). @net, @ep: as wanted, not resolved.
  * fv_del - one endpoint.
@@ -61,7 +62,7 @@ int fv_check_privilege(struct fv_err *err);
  */
 int fv_up(const struct fv_options *opts, const char *file, bool dry, struct fv_err *err,
 	  struct fv_actions *ret);
-int fv_down(const struct fv_options *opts, const char *const *networks, size_t n,
+int fv_down(const struct fv_options *opts, const char *const *networks, size_t n, bool missing_ok,
 	    struct fv_err *err, struct fv_actions *ret);
 /* Names of the networks in a file, without looking at anything else in it. */
 int fv_file_networks(const char *file, struct fv_err *err, char ***ret, size_t *ret_n);

@@ -39,7 +39,6 @@ forwarding() { # 0|1
 # The lock file stays: whoever removed it could remove it from under the next run.
 host_now() {
 	census | grep -v ' /run/fastveth/lock$'
-	cat /sys/kernel/rcu_expedited 2>/dev/null
 	find /run -maxdepth 1 ! -name fastveth ! -name test | sort
 }
 

@@ -207,9 +207,10 @@ int cmd_down(struct cli *cli, int argc, char **argv)
 				return cli_usage(argv[0], "down: one file, or networks, not both");
 	}
 	if (!r)
-		r = names ? fv_down(&opts, (const char *const *)names, n, &err, &actions)
+		/* A file says what shall not be: what is not there is fine, as it is to `up`. */
+		r = names ? fv_down(&opts, (const char *const *)names, n, true, &err, &actions)
 			  : fv_down(&opts, (const char *const *)argv + at, all ? 0 : argc - at,
-				    &err, &actions);
+				    false, &err, &actions);
 	for (size_t i = 0; i < n; i++)
 		free(names[i]);
 	free(names);
