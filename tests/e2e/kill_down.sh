@@ -26,16 +26,22 @@ completed() {
 check up completed
 mapfile -t all < <(calls "$FASTVETH" -q down --all)
 check calls_seen test ${#all[@]} -gt 50
-turn=0
+turn=0 killed=0
 for n in $(some 25 "${all[@]}"); do
 	"$FASTVETH" -q up "$FV_TMP/lab.yaml"
 	traced signal=KILL "$n" "$FASTVETH" -q down --all 2>/dev/null
 	code=$?
-	[ $code = 137 ] || not_ok "killed:$n" "ended with $code"
+	# How often some calls are made differs from run to run: the last of them may not come.
+	case $code in
+	137) killed=$((killed + 1)) ;;
+	0) ;;
+	*) not_ok "killed:$n" "ended with $code" ;;
+	esac
 	if [ $((turn++ % 2)) = 0 ]; then
 		check "made_again:$n" completed || last_calls
 	fi
 	check "undone:$n" undone || last_calls
 	sweep
 done
+check most_were_killed test $killed -ge 10
 finish

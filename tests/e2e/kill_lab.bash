@@ -20,13 +20,13 @@ networks:
     subnet: 10.77.0.0/24
     subnet6: fd77::/64
     namespaces:
-      web: { publish: ["8080:80/tcp"] }
-      db: {}
+      web: { address: 10.77.0.2, address6: "fd77::2", publish: ["8080:80/tcp"] }
+      db: { address: 10.77.0.3, address6: "fd77::3" }
       side: { share: web }
   fast:
     subnet: 10.78.0.0/24
     hook: xdp
-    namespaces: { one: {}, two: {} }
+    namespaces: { one: { address: 10.78.0.2 }, two: { address: 10.78.0.3 } }
 END
 	cat >"$FV_TMP/edited.yaml" <<'END'
 networks:
@@ -35,12 +35,12 @@ networks:
     mtu: 1400
     namespaces:
       web: { address: 10.77.0.10, publish: ["8081:80/tcp"] }
-      mail: {}
+      mail: { address: 10.77.0.2 }
       side: { share: mail }
   fast:
     subnet: 10.79.0.0/24
     hook: tc
-    namespaces: { one: {}, three: {} }
+    namespaces: { one: { address: 10.79.0.2 }, three: { address: 10.79.0.3 } }
 END
 }
 

@@ -27,19 +27,21 @@ mapfile -t all < <(calls "$FASTVETH" -q up "$FV_TMP/lab.yaml")
 check calls_seen test ${#all[@]} -gt 100
 check unkilled_works works
 check unkilled_undone undone
-turn=0
+turn=0 killed=0
 for n in $(some 30 "${all[@]}"); do
 	traced signal=KILL "$n" "$FASTVETH" -q up "$FV_TMP/lab.yaml" 2>/dev/null
 	code=$?
-	if [ $code != 137 ]; then
-		not_ok "killed:$n" "ended with $code"
-		sweep
-		continue
-	fi
+	# How often some calls are made differs from run to run: the last of them may not come.
+	case $code in
+	137) killed=$((killed + 1)) ;;
+	0) ;;
+	*) not_ok "killed:$n" "ended with $code" ;;
+	esac
 	if [ $((turn++ % 2)) = 0 ]; then
 		check "completed:$n" completed || last_calls
 	fi
 	check "undone:$n" undone || last_calls
 	sweep
 done
+check most_were_killed test $killed -ge 10
 finish
