@@ -37,10 +37,10 @@ static int remove_all(void **state)
 	return 0;
 }
 
-/* So many packets from WEB to DB, by whatever is attached there. */
-static void send(unsigned int n)
+/* So many packets from WEB by whatever is attached there: to DB, or to the outside. */
+static void send_to(const char *dst, unsigned int n)
 {
-	static const struct spec spec = { .family = 4 };
+	const struct spec spec = { .family = 4, .dst = dst };
 	static const struct meta none;
 	static struct outcome out;
 	uint32_t id;
@@ -52,7 +52,7 @@ static void send(unsigned int n)
 		xdp = bpf_prog_get_fd_by_id(id);
 		for (; n; n--) {
 			assert_int_equal(run_xdp(xdp, bed[WEB].dp.ifindex, &f, &out), 0);
-			assert_int_equal(out.ret, XDP_REDIRECT);
+			assert_int_equal(out.ret, dst ? XDP_PASS : XDP_REDIRECT);
 		}
 		return;
 	}
@@ -60,8 +60,13 @@ static void send(unsigned int n)
 	tc = bpf_prog_get_fd_by_id(id);
 	for (; n; n--) {
 		assert_int_equal(run_tc(tc, bed[WEB].dp.ifindex, &f, &none, &out), 0);
-		assert_int_equal(out.ret, TC_REDIRECT);
+		assert_int_equal(out.ret, dst ? TC_NEXT : TC_REDIRECT);
 	}
+}
+
+static void send(unsigned int n)
+{
+	send_to(NULL, n);
 }
 
 static uint64_t sent_by_web(void)
@@ -164,8 +169,9 @@ static void grow(bool xdp)
 
 	bed_raise(N_WHO, xdp, &dp);
 	send(7);
+	send_to("192.0.2.1", 2);
 	old_counters = map_id(FV_MAP_COUNTERS);
-	OK(fv_dp_stats(dp, bed[DB].dp.ifindex, &err, &stats[0]));
+	OK(fv_dp_stats(dp, bed[WEB].dp.ifindex, &err, &stats[0]));
 	OK(fv_dp_inspect_links(dp, &err, &before, &n));
 	fv_dp_close(&dp);
 
@@ -186,6 +192,11 @@ static void grow(bool xdp)
 	assert_int_equal(sent_by_web(), 17);
 	OK(fv_dp_stats(dp, bed[DB].dp.ifindex, &err, &stats[1]));
 	assert_int_equal(stats[1].c.rx_shortcut_packets, 17);
+	assert_int_equal(stats[1].c.rx_shortcut_bytes, 17 * f.len);
+	OK(fv_dp_stats(dp, bed[WEB].dp.ifindex, &err, &stats[1]));
+	assert_int_equal(stats[0].r.slow[FV_SLOW_OUTSIDE], 2);
+	assert_memory_equal(&stats[1].r, &stats[0].r, sizeof(stats[0].r));
+	assert_int_equal(stats[1].c.tx_other_packets, 2);
 	OK(fv_dp_inspect_links(dp, &err, &after, &m));
 	assert_int_equal(n, m);
 	assert_true(n >= (bed_features.tcx ? 18 : xdp ? 8 : 0));
