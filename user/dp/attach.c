@@ -138,13 +138,20 @@ static int pin_link(struct fv_dp *dp, int fd, const char *port, const struct pla
 static int find_xdp_orphan(int ifindex, const struct place *p)
 {
 	struct bpf_link_info info;
-	__u32 id = 0;
+	__u32 id = 0, on_device = 0;
 
+	/*
+	 * Links are listed for the whole machine, and an ifindex is one of its network namespace:
+	 * the program that our device runs tells ours from that of another one.
+	 */
+	if (bpf_xdp_query_id(ifindex, 0, &on_device) || !on_device)
+		return -ENOENT;
 	while (!bpf_link_get_next_id(id, &id)) {
 		FV_AUTO_FD int fd = bpf_link_get_fd_by_id(id);
 
 		if (fd >= 0 && !link_info(fd, &info) && info.type == BPF_LINK_TYPE_XDP &&
-		    fv_link_ifindex(&info) == (__u32)ifindex && prog_is(info.prog_id, p->prog))
+		    fv_link_ifindex(&info) == (__u32)ifindex && info.prog_id == on_device &&
+		    prog_is(info.prog_id, p->prog))
 			return FV_TAKE_FD(fd);
 	}
 	return -ENOENT;
