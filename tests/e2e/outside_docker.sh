@@ -71,6 +71,10 @@ engine_first() {
 	both_work engine_first
 	check status_is_healthy "$FASTVETH" status
 	check_equal up_again_changes_nothing "nothing to do" "$("$FASTVETH" up "$FV_TMP/lab.yaml")"
+	# The box has its default route from the engine, and keeps it.
+	expect_fail box_gets_no_endpoint_beside_its_own 1 "default route" "$FASTVETH" add box \
+		--network lab --target "pid:$(pid_of box)" --ifname eth1
+	check_equal box_has_one_interface "eth0 lo" "$(docker exec box ls /sys/class/net | xargs)"
 	check down "$FASTVETH" down --all
 	check_equal rules_of_the_engine_are_as_before "$before" "$(saved)"
 	docker_works afterwards

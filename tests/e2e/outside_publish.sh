@@ -134,22 +134,27 @@ between_networks() {
 
 # An open connection survives a change of what is published beside it.
 changed() {
-	local got
+	local got to from pid
 
 	at web socat TCP4-LISTEN:443,reuseaddr,fork EXEC:cat &
 	wait_for 2 listens web 443
 	coproc TALK { at outside socat - TCP4:$UP4:8443 2>/dev/null; }
-	echo one >&"${TALK[1]}"
-	read -r -t 2 got <&"${TALK[0]}"
+	exec {to}>&"${TALK[1]}" {from}<&"${TALK[0]}"
+	# shellcheck disable=SC2153 # set by coproc
+	pid=$TALK_PID
+	got=
+	echo one >&"$to"
+	read -r -t 2 got <&"$from"
 	check_equal open_connection one "$got"
 	PUBLISH_WEB='["8081:80", "8443:443", "5353:53/udp"]'
 	topology >"$FV_TMP/lab.yaml"
 	check up_with_another_port "$FASTVETH" up "$FV_TMP/lab.yaml"
 	got=
-	echo two >&"${TALK[1]}"
-	read -r -t 2 got <&"${TALK[0]}"
+	echo two >&"$to"
+	read -r -t 2 got <&"$from"
 	check_equal open_connection_goes_on two "$got"
-	kill "$TALK_PID"
+	exec {to}>&- {from}<&-
+	kill "$pid" 2>/dev/null
 	sees new_port outside tcp $UP4 8081 web $OUT4
 	sees new_port_at_localhost host tcp 127.0.0.1 8081 web 10.77.0.1
 	refused old_port outside tcp $UP4 8080

@@ -66,6 +66,7 @@ bulk() {
 	wait_for 2 listens outside 9
 	at "$2" timeout 20 socat -t 10 - "$3:9" <"$FV_TMP/bulk" >"$FV_TMP/bulk.back"
 	check "$1" cmp "$FV_TMP/bulk" "$FV_TMP/bulk.back"
+	kill $server 2>/dev/null
 	wait $server
 }
 
