@@ -157,6 +157,8 @@ int fv_ep_check_inside(struct fv_run_ep *re, struct fv_err *err, unsigned int *r
 	/* Another device with that number: the pair leads into some other namespace. */
 	if (!link || memcmp(link->mac, re->ep->mac, 6))
 		return -ENOENT;
+	/* Its name inside is its root's business. */
+	snprintf(re->now, sizeof(re->now), "%s", link->name);
 	if (re->net->hook == FV_HOOK_XDP) {
 		r = fv_ethtool_xdp_ready(rt, link->name, err, &ready);
 		if (r)
@@ -250,7 +252,7 @@ int fv_ep_make_inside(struct fv_run_ep *re, struct fv_err *err)
 	struct fv_link_change lo = { .ifindex = 1, .what = "lo", .up = 1 };
 	struct fv_link_change dev = {
 		.ifindex = re->peer_ifindex,
-		.what = re->ep->ifname,
+		.what = re->now,
 		.up = 1,
 		.mtu = re->net->mtu,
 		.no_ip6_ll = true,
@@ -258,6 +260,8 @@ int fv_ep_make_inside(struct fv_run_ep *re, struct fv_err *err)
 	char alias[320];
 	int r = 0;
 
+	if (re->todo & FV_TODO_PAIR)
+		snprintf(re->now, sizeof(re->now), "%s", re->ep->ifname);
 	if (re->ep->target == FV_TARGET_OWN) {
 		/* What proves later that this namespace is ours. */
 		fv_alias_of(re->net->name, re->ep->name, alias);
@@ -265,7 +269,7 @@ int fv_ep_make_inside(struct fv_run_ep *re, struct fv_err *err)
 		lo.alias = alias;
 	}
 	if (re->ep->ip6.family && re->ep->target != FV_TARGET_OWN)
-		r = fv_netns_run(re->ns, enable_ip6, re->ep->ifname, err);
+		r = fv_netns_run(re->ns, enable_ip6, re->now, err);
 	if (!r && !(re->todo & FV_TODO_PAIR))
 		r = drop_old(re, re->rt, err);
 	r = r ?: fv_link_change(re->rt, &lo, err);
@@ -278,9 +282,9 @@ int fv_ep_make_inside(struct fv_run_ep *re, struct fv_err *err)
 		return r;
 	}
 	if (re->net->hook == FV_HOOK_XDP)
-		return fv_ethtool_xdp_prepare(re->rt, re->ep->ifname, err);
+		return fv_ethtool_xdp_prepare(re->rt, re->now, err);
 	/* A device that never was prepared for XDP is as the kernel made it. */
 	if (re->old && !(re->todo & FV_TODO_PAIR))
-		return fv_ethtool_xdp_restore(re->rt, re->ep->ifname, err);
+		return fv_ethtool_xdp_restore(re->rt, re->now, err);
 	return 0;
 }

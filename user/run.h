@@ -42,6 +42,7 @@ struct fv_run_ep {
 	const struct fv_ep *old; /* as it was; NULL: new */
 	unsigned int todo;
 	int ifindex, peer_ifindex; /* 0: no pair yet */
+	char now[FV_IFNAME_SIZE];  /* what the device inside is called now; "": no pair yet */
 	bool checked;		   /* in this run's scope */
 	bool restart;		   /* has a pair that must be made anew */
 	int ns;			   /* descriptor while working on it; -1 */
