@@ -171,9 +171,11 @@ send_loopback_out() { # NAMESPACE GATEWAY
 by_the_programs() {
 	local before sum
 
-	watch fv-web fv-peer
+	watch fv-web fv-db
 	inside shortcut
+	check_equal inside_did_not_go_by_the_host 0 "$(forwarded)"
 	outside shortcut
+	watch fv-web fv-peer
 	between shortcut
 	check isolation_is_counted [ "$(stat_of web .drop.isolation)" -ge 10 ]
 	check isolation_is_counted_xdp [ "$(stat_of xa .drop.isolation)" -ge 7 ]
