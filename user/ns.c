@@ -136,6 +136,17 @@ static bool has_family(const struct fv_run_ep *re, const struct fv_host *h, int 
 	       fv_host_has_route(h, &to_gw) && fv_host_has_route(h, &out);
 }
 
+/* Is it the port's other end, whatever its root has made of it? */
+static bool is_other_end(const struct fv_run_ep *re, const struct fv_link *link, struct fv_rtnl *rt)
+{
+	FV_AUTO_FD int self = -1;
+	int nsid = -1;
+
+	return link->peer_ifindex == re->ifindex && link->peer_nsid >= 0 &&
+	       !fv_netns_self(NULL, &self) && !fv_nsid_of(rt, self, NULL, &nsid) &&
+	       nsid == link->peer_nsid;
+}
+
 int fv_ep_check_inside(struct fv_run_ep *re, struct fv_err *err, unsigned int *ret)
 {
 	FV_CLEANUP(fv_rtnl_close) struct fv_rtnl *rt = NULL;
@@ -154,8 +165,9 @@ int fv_ep_check_inside(struct fv_run_ep *re, struct fv_err *err, unsigned int *r
 	if (r)
 		return r;
 	link = fv_host_ifindex(&h, re->peer_ifindex);
+	re->other_mac = link && memcmp(link->mac, re->ep->mac, 6);
 	/* Another device with that number: the pair leads into some other namespace. */
-	if (!link || memcmp(link->mac, re->ep->mac, 6))
+	if (!link || (re->other_mac && !is_other_end(re, link, rt)))
 		return -ENOENT;
 	/* Its name inside is its root's business. */
 	snprintf(re->now, sizeof(re->now), "%s", link->name);
@@ -164,8 +176,8 @@ int fv_ep_check_inside(struct fv_run_ep *re, struct fv_err *err, unsigned int *r
 		if (r)
 			return r;
 	}
-	if (!ready || !link->up || link->mtu != re->net->mtu || !has_family(re, &h, AF_INET) ||
-	    !has_family(re, &h, AF_INET6))
+	if (!ready || re->other_mac || !link->up || link->mtu != re->net->mtu ||
+	    !has_family(re, &h, AF_INET) || !has_family(re, &h, AF_INET6))
 		*ret |= FV_TODO_INSIDE;
 	return 0;
 }
@@ -260,6 +272,8 @@ int fv_ep_make_inside(struct fv_run_ep *re, struct fv_err *err)
 	char alias[320];
 	int r = 0;
 
+	if (re->other_mac)
+		dev.mac = re->ep->mac;
 	if (re->todo & FV_TODO_PAIR)
 		snprintf(re->now, sizeof(re->now), "%s", re->ep->ifname);
 	if (re->ep->target == FV_TARGET_OWN) {

@@ -43,6 +43,7 @@ struct fv_run_ep {
 	unsigned int todo;
 	int ifindex, peer_ifindex; /* 0: no pair yet */
 	char now[FV_IFNAME_SIZE];  /* what the device inside is called now; "": no pair yet */
+	bool other_mac;		   /* and it has not the MAC that it was given */
 	bool checked;		   /* in this run's scope */
 	bool restart;		   /* has a pair that must be made anew */
 	int ns;			   /* descriptor while working on it; -1 */
