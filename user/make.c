@@ -6,12 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/cleanup.h"
 #include "nat/hostfw.h"
 #include "nat/nat.h"
 #include "net/sysctl.h"
 #include "run.h"
+
+/* Milliseconds in all that a run waits for new pairs to be usable. */
+#define AWAIT_STEPS 1000
 
 /* ---- the host ---- */
 
@@ -217,6 +221,7 @@ static int finish_pair(struct fv_run *run, struct fv_run_ep *re, struct fv_err *
 					  re->ep->port, strerror(-r));
 		re->ifindex = link.ifindex;
 		re->peer_ifindex = link.peer_ifindex;
+		re->peer_nsid = link.peer_nsid;
 	}
 	r = re->todo & FV_TODO_INSIDE ? fv_ep_make_inside(re, err) : 0;
 	r = r ?: fv_netns_id(re->ns, err, &re->ep->ns_dev, &re->ep->ns_ino);
@@ -350,6 +355,37 @@ static int make_ports(struct fv_run *run, struct fv_err *err)
 	return r ?: fv_rtnl_flush(run->rt, err);
 }
 
+/*
+ * What an endpoint sends is dropped until the kernel has seen that the other end of its pair is
+ * up too, which waits for a lock that the whole machine shares.
+ */
+static int await_pairs(struct fv_run *run, struct fv_err *err)
+{
+	const unsigned int may_be_new = FV_TODO_PAIR | FV_TODO_INSIDE | FV_TODO_PORT;
+	const struct timespec step = { .tv_nsec = 1000000 };
+	int steps = AWAIT_STEPS, r = 0;
+
+	for (size_t i = 0; i < run->n_eps && !r; i++) {
+		const struct fv_run_ep *re = &run->eps[i];
+		bool port = false, inside = false;
+
+		if (!(re->todo & may_be_new))
+			continue;
+		for (;;) {
+			r = fv_link_sends(run->rt, -1, re->ifindex, err, &port);
+			r = r
+				    ?: fv_link_sends(run->rt, re->peer_nsid, re->peer_ifindex, err,
+						     &inside);
+			if (r || (port && inside) || steps-- <= 0)
+				break;
+			nanosleep(&step, NULL);
+		}
+		/* Whoever deletes it meanwhile has no use for it. */
+		r = r == -ENODEV ? 0 : r;
+	}
+	return r;
+}
+
 /* Second names: bind mounts of another endpoint's namespace, or the host's. */
 static int make_share(struct fv_run *run, const struct fv_net *net, struct fv_ep *ep,
 		      struct fv_err *err)
@@ -452,6 +488,7 @@ int fv_run_make(struct fv_run *run, struct fv_err *err)
 	r = r ?: fv_run_fill(run, err);
 	r = r ?: attach_all(run, err);
 	r = r ?: make_ports(run, err);
+	r = r ?: await_pairs(run, err);
 	r = r ?: make_shares(run, err);
 	r = r ?: make_hostfw(run, err);
 	return r ?: fv_dp_commit(run->dp, err);

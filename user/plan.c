@@ -117,6 +117,7 @@ static int list_eps(struct fv_run *run, const struct fv_topo_index *known,
 				continue;
 			re->ifindex = link->ifindex;
 			re->peer_ifindex = link->peer_ifindex;
+			re->peer_nsid = link->peer_nsid;
 		}
 	}
 	return 0;

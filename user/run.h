@@ -42,6 +42,7 @@ struct fv_run_ep {
 	const struct fv_ep *old; /* as it was; NULL: new */
 	unsigned int todo;
 	int ifindex, peer_ifindex; /* 0: no pair yet */
+	int peer_nsid;		   /* the namespace, as the host numbers it */
 	char now[FV_IFNAME_SIZE];  /* what the device inside is called now; "": no pair yet */
 	bool other_mac;		   /* and it has not the MAC that it was given */
 	bool checked;		   /* in this run's scope */

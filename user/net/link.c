@@ -280,6 +280,28 @@ int fv_link_find(struct fv_rtnl *rt, const char *name, struct fv_err *err, struc
 	return r;
 }
 
+static bool parse_running(const struct nlmsghdr *nlh, void *ret)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi) || nlh->nlmsg_type != RTM_NEWLINK)
+		return false;
+	*(bool *)ret = ifi->ifi_flags & IFF_RUNNING;
+	return true;
+}
+
+int fv_link_sends(struct fv_rtnl *rt, int nsid, int ifindex, struct fv_err *err, bool *ret)
+{
+	char buf[256] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = RTM_GETLINK;
+	put_ifinfo(nlh, ifindex);
+	if (nsid >= 0)
+		mnl_attr_put_u32(nlh, IFLA_TARGET_NETNSID, (uint32_t)nsid);
+	return fv_rtnl_ask(rt, nlh, "look up a device", ENODEV, parse_running, err, ret);
+}
+
 static bool parse_nsid(const struct nlmsghdr *nlh, void *ret)
 {
 	const struct nlattr *tb[NETNSA_MAX + 1];

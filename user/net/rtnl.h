@@ -99,6 +99,13 @@ int fv_link_dump_group(struct fv_rtnl *rt, uint32_t group, struct fv_err *err, s
 /* -ENODEV without a message in err where there is none. */
 int fv_link_find(struct fv_rtnl *rt, const char *name, struct fv_err *err, struct fv_link *ret);
 
+/*
+ * fv_link_sends - does the device take packets: up, and its other end seen to be up, which is a
+ * moment later than that is so. Asking makes the kernel see it (Linux 6.8).
+ * @nsid: namespace of the device, by the id that the socket's namespace has for it; -1: the same
+ */
+int fv_link_sends(struct fv_rtnl *rt, int nsid, int ifindex, struct fv_err *err, bool *ret);
+
 /* fv_nsid_of - id by which the socket's namespace knows another; -1: none yet. */
 int fv_nsid_of(struct fv_rtnl *rt, int netns_fd, struct fv_err *err, int *ret);
 
