@@ -44,7 +44,7 @@ lab() { # HOOK [LINE...]
 	# What new devices announce of themselves has been lost or not.
 	wait_for 3 settled
 	for name in a b c; do
-		AHEAD[$name]=$(ahead "$name" "$1")
+		AHEAD[$name]=$(settled "$name" "$1")
 	done
 }
 

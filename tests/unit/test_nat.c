@@ -146,6 +146,8 @@ static void internal_networks_use_no_conntrack(void **state)
 		     "		type filter hook prerouting priority raw; policy accept;\n"
 		     "		meta iifgroup != @own accept\n"
 		     "		ip daddr 127.0.0.0/8 drop comment \"the host's own loopback\"\n"
+		     "		icmpv6 type { nd-router-advert, nd-redirect } drop "
+		     "comment \"no routes for the host\"\n"
 		     "		ip6 saddr { ::, fe80::/10 } accept "
 		     "comment \"neighbour discovery\"\n"
 		     "		fib saddr . iif oif missing drop "

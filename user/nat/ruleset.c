@@ -288,8 +288,13 @@ static void write_guard(FILE *f, const struct needs *needs)
 	      f);
 	if (needs->family[0])
 		fputs("\t\tip daddr 127.0.0.0/8 drop comment \"the host's own loopback\"\n", f);
-	/* Even a network without IPv6 sends router solicitations. */
-	fputs("\t\tip6 saddr { ::, fe80::/10 } accept comment \"neighbour discovery\"\n"
+	/*
+	 * A host that takes router advertisements takes them from any device: a namespace must
+	 * not become its router. Even a network without IPv6 sends router solicitations.
+	 */
+	fputs("\t\ticmpv6 type { nd-router-advert, nd-redirect } drop "
+	      "comment \"no routes for the host\"\n"
+	      "\t\tip6 saddr { ::, fe80::/10 } accept comment \"neighbour discovery\"\n"
 	      "\t\tfib saddr . iif oif missing drop comment \"not the sender's address\"\n"
 	      "\t}\n",
 	      f);
