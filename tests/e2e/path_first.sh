@@ -38,6 +38,32 @@ asks() { # CASE tcp|udp LISTEN_ADDRESS ADDRESS PORT
 		-a "$(counted b tx.shortcut_packets)" -gt "$tx"
 }
 
+# Others make and delete namespaces meanwhile: that takes the lock for which new devices wait.
+crowd() {
+	while :; do
+		for _ in 1 2 3 4 5 6; do
+			unshare -n sh -c 'ip link add x up type veth peer name y; ip link set y up' &
+		done
+		wait
+	done
+}
+
+first_in_a_crowd() {
+	local crowd round lost=0
+
+	lab_file tcx >"$FV_TMP/lab.yaml"
+	crowd &
+	crowd=$!
+	for round in {1..12}; do
+		"$FASTVETH" up -q "$FV_TMP/lab.yaml" || lost="$round: up failed"
+		at a ping -q -c 1 -W 0.3 $B4 >/dev/null || lost="$round"
+		"$FASTVETH" down -q || lost="$round: down failed"
+	done
+	kill $crowd
+	check_equal first_packet_right_after_up 0 "$lost"
+}
+
+first_in_a_crowd
 for hook in tcx clsact xdp; do
 	lab $hook
 	wall a b
