@@ -4,6 +4,9 @@
  * is not ours.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -387,6 +390,67 @@ static void directories_of_others_are_refused(void **state)
 	OK(fv_dp_open(&err, &dp));
 }
 
+/* ---- links of other network namespaces, which the kernel lists among ours ---- */
+
+static struct bpf_link_info info_of(int link)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+
+	assert_int_equal(bpf_obj_get_info_by_fd(link, &info, &len), 0);
+	return info;
+}
+
+/*
+ * A link of a program with our name, on a device with WEB's number, in a namespace of its own, which
+ * lives as long as @ret_ns.
+ */
+static int link_elsewhere(int *ret_ns)
+{
+	static const struct bpf_insn pass[] = {
+		{ .code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
+	FV_AUTO_FD int prog =
+		bpf_prog_load(BPF_PROG_TYPE_XDP, "fv_xdp_from_ns", "GPL", pass, 2, NULL);
+	FV_AUTO_FD int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int link;
+
+	assert_true(prog >= 0 && home >= 0);
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	*ret_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_true(*ret_ns >= 0);
+	bed_sh("ip link add other index %d type veth peer name otherpeer", bed[WEB].dp.ifindex);
+	link = bpf_link_create(prog, bed[WEB].dp.ifindex, BPF_XDP, &opts);
+	assert_int_equal(setns(home, CLONE_NEWNET), 0);
+	assert_true(link >= 0);
+	return link;
+}
+
+static void a_link_of_another_namespace_is_not_adopted(void **state)
+{
+	static const char pin[] = FV_PIN_DIR "/links/fv-web:fv_xdp_from_ns";
+	FV_AUTO_FD int ns = -1;
+	/* Made before ours, so it is the first one to be found. */
+	FV_AUTO_FD int elsewhere = link_elsewhere(&ns);
+	FV_AUTO_FD int ours = -1;
+	FV_AUTO_FD int adopted = -1;
+	struct bpf_link_info other = info_of(elsewhere), mine;
+
+	(void)state;
+	bed_raise(N_WHO, true, &dp);
+	ours = bpf_obj_get(pin);
+	mine = info_of(ours);
+	assert_true(other.id < mine.id);
+	assert_int_equal(other.xdp.ifindex, mine.xdp.ifindex);
+	assert_int_equal(unlink(pin), 0);
+	bed_attach(dp, WEB, true);
+	adopted = bpf_obj_get(pin);
+	assert_int_equal(info_of(adopted).id, mine.id);
+	assert_int_equal(info_of(elsewhere).prog_id, other.prog_id);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_devices, remove_all)
 
 int main(void)
@@ -402,6 +466,7 @@ int main(void)
 		TEST(a_map_of_others_is_refused_where_ours_are_missing),
 		TEST(programs_of_others_are_refused),
 		TEST(directories_of_others_are_refused),
+		TEST(a_link_of_another_namespace_is_not_adopted),
 	};
 
 	bed_isolate();
