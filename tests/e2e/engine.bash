@@ -44,11 +44,13 @@ engine_stop() {
 	ENGINE_CGROUP=
 }
 
-# Remove the cgroups that are left: of this engine, or of any whose script was killed. One that
-# is in use cannot be removed.
-engine_sweep() {
-	find /sys/fs/cgroup -depth -type d -path "*/${1:-fastveth-e2e-[0-9]*}*" \
-		-exec rmdir {} + 2>/dev/null
+# Remove the cgroups that are left: of this engine, or of those whose scripts were killed long
+# ago. (One that is in use cannot be removed; one of another script that runs now must not.)
+engine_sweep() { # [NAME]
+	local which=(-path "*/fastveth-e2e-[0-9]*" -mmin +10)
+
+	[ $# = 0 ] || which=(-path "*/$1*")
+	find /sys/fs/cgroup -depth -type d "${which[@]}" -exec rmdir {} + 2>/dev/null
 }
 
 # engine_image NAME: busybox, with a page that says so.
