@@ -212,6 +212,21 @@ static const char *link_name(const struct fv_host *host, int ifindex)
 	return l ? l->name : "?";
 }
 
+/* What somebody has taken from beside it does not make a gateway's address the host's own. */
+static bool known_gateway(const struct fv_run *run, const struct fv_addr *addr)
+{
+	for (size_t i = 0; i < run->state.topo.n_nets; i++) {
+		const struct fv_net *net = &run->state.topo.nets[i];
+
+		if (addr->ifindex == run->host.lo &&
+		    addr->prefix.len == fv_ip_bits(&addr->prefix.ip) &&
+		    (fv_ip_equal(&addr->prefix.ip, &net->gw4) ||
+		     fv_ip_equal(&addr->prefix.ip, &net->gw6)))
+			return true;
+	}
+	return false;
+}
+
 static int check_subnet(const struct fv_run *run, const struct fv_net *net,
 			const struct fv_prefix *subnet, struct fv_err *err)
 {
@@ -233,7 +248,7 @@ static int check_subnet(const struct fv_run *run, const struct fv_net *net,
 	for (size_t i = 0; i < host->n_addrs; i++) {
 		const struct fv_addr *addr = &host->addrs[i];
 
-		if (!fv_ip_in(&addr->prefix.ip, subnet))
+		if (!fv_ip_in(&addr->prefix.ip, subnet) || known_gateway(run, addr))
 			continue;
 		return fv_err_set(
 			err, -EADDRINUSE,
@@ -245,8 +260,7 @@ static int check_subnet(const struct fv_run *run, const struct fv_net *net,
 	return 0;
 }
 
-/* Our own route to a subnet proves that the address on lo beside it is ours too. */
-static bool subnet_is_ours(const struct fv_host *host, const struct fv_prefix *subnet)
+bool fv_host_has_subnet(const struct fv_host *host, const struct fv_prefix *subnet)
 {
 	const struct fv_route route = {
 		.dst = *subnet,
@@ -273,7 +287,7 @@ int fv_host_check_subnets(const struct fv_run *run, struct fv_err *err)
 		for (size_t k = 0; k < FV_ARRAY_SIZE(subnets); k++) {
 			int r;
 
-			if (!subnets[k]->ip.family || subnet_is_ours(&run->host, subnets[k]))
+			if (!subnets[k]->ip.family || fv_host_has_subnet(&run->host, subnets[k]))
 				continue;
 			r = check_subnet(run, net, subnets[k], err);
 			if (r)

@@ -357,6 +357,15 @@ static int say_ep(struct fv_run *run, const struct fv_run_ep *re, struct fv_err 
 	return fv_run_act(run, FV_OP_CHANGE, "endpoint", name, err, "%s", what);
 }
 
+static bool lacks_subnet(const struct fv_run *run, const struct fv_prefix *subnet,
+			 const struct fv_ip *gw)
+{
+	const struct fv_addr addr = { .ifindex = run->host.lo, .prefix = { *gw, fv_ip_bits(gw) } };
+
+	return subnet->ip.family &&
+	       (!fv_host_has_subnet(&run->host, subnet) || !fv_host_has_addr(&run->host, &addr));
+}
+
 static int say(struct fv_run *run, struct fv_err *err)
 {
 	int r = 0;
@@ -370,6 +379,10 @@ static int say(struct fv_run *run, struct fv_err *err)
 				       fv_prefix_str(&net->subnet4, s4),
 				       net->subnet4.ip.family && net->subnet6.ip.family ? " " : "",
 				       fv_prefix_str(&net->subnet6, s6));
+		else if (lacks_subnet(run, &net->subnet4, &net->gw4) ||
+			 lacks_subnet(run, &net->subnet6, &net->gw6))
+			r = fv_run_act(run, FV_OP_CHANGE, "network", net->name, err,
+				       "the host's route or address");
 		for (size_t k = 0; run->dry && k < net->n_eps && !r; k++)
 			if (net->eps[k].share && !fv_netns_taken(net->eps[k].name))
 				r = fv_run_act(run, FV_OP_CREATE, "share", net->eps[k].name, err,

@@ -127,6 +127,18 @@ static bool wanted_subnet(const struct fv_run *run, const struct fv_prefix *p)
 	return false;
 }
 
+/* Where somebody took away the route, the state knows whose the address was. */
+static int drop_gateway(struct fv_run *run, const struct fv_prefix *subnet, const struct fv_ip *gw,
+			struct fv_err *err)
+{
+	const struct fv_addr addr = { .ifindex = run->host.lo, .prefix = { *gw, fv_ip_bits(gw) } };
+
+	if (!subnet->ip.family || wanted_subnet(run, subnet) ||
+	    fv_host_has_subnet(&run->host, subnet))
+		return 0;
+	return fv_addr_delete(run->rt, &addr, FV_ACCEPT_GONE, err);
+}
+
 /*
  * Our routes in the host that nobody wants. The one to a subnet proves that the
  * gateway address on lo is ours, so it goes after that.
@@ -145,6 +157,15 @@ static int drop_subnets(struct fv_run *run, struct fv_err *err)
 		if (fv_prefix_host(&route->dst, 1, &gw.prefix.ip))
 			r = fv_addr_delete(run->rt, &gw, FV_ACCEPT_GONE, err);
 		r = r ?: fv_route_delete(run->rt, route, FV_ACCEPT_GONE, err);
+		if (r)
+			return r;
+	}
+	for (size_t i = 0; i < run->state.topo.n_nets; i++) {
+		const struct fv_net *net = &run->state.topo.nets[i];
+		int r;
+
+		r = drop_gateway(run, &net->subnet4, &net->gw4, err);
+		r = r ?: drop_gateway(run, &net->subnet6, &net->gw6, err);
 		if (r)
 			return r;
 	}

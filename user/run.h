@@ -136,6 +136,9 @@ bool fv_host_has_addr(const struct fv_host *host, const struct fv_addr *addr);
 /* The device that leads out: of the default route with the lowest metric; NULL: none. */
 const struct fv_link *fv_host_uplink(const struct fv_host *host);
 
+/* Our own route to a subnet: proves that the gateway's address on lo beside it is ours too. */
+bool fv_host_has_subnet(const struct fv_host *host, const struct fv_prefix *subnet);
+
 /* Networks of want that are not in old must not meet routes or addresses of the host. */
 int fv_host_check_subnets(const struct fv_run *run, struct fv_err *err);
 

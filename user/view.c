@@ -270,11 +270,17 @@ static int check_subnet(const struct fv_run *run, const struct fv_net *net,
 {
 	const struct fv_addr addr = { .ifindex = run->host.lo, .prefix = { *gw, fv_ip_bits(gw) } };
 	char buf[FV_IP_STRLEN];
+	int r = 0;
 
-	if (!subnet->ip.family || fv_host_has_addr(&run->host, &addr))
+	if (!subnet->ip.family)
 		return 0;
-	return add_line(lines, "network \"%s\": the gateway's address %s is gone from lo",
-			net->name, fv_ip_str(gw, buf));
+	if (!fv_host_has_subnet(&run->host, subnet))
+		r = add_line(lines, "network \"%s\": the host's route to %s is gone", net->name,
+			     fv_prefix_str(subnet, buf));
+	if (!r && !fv_host_has_addr(&run->host, &addr))
+		r = add_line(lines, "network \"%s\": the gateway's address %s is gone from lo",
+			     net->name, fv_ip_str(gw, buf));
+	return r;
 }
 
 static int check_host(struct fv_run *run, struct fv_view *view, struct fv_err *err)
