@@ -200,6 +200,11 @@ static int check_new_ns(const struct fv_run_ep *re, struct fv_err *err)
 			re->ep->name, FV_NETNS_DIR, re->ep->name, re->ep->name);
 	}
 	r = fv_ep_open_ns(re->ep, err, &fd);
+	if (r == -ENOENT && re->ep->ns_ino)
+		return fv_err_set(err, r,
+				  "endpoint \"%s\": the namespace of its target %s is gone: remove "
+				  "it (fastveth del %s)",
+				  re->ep->name, re->ep->target_arg, re->ep->name);
 	r = r ?: fv_netns_self(err, &self);
 	if (r)
 		return r;
