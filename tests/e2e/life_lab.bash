@@ -36,9 +36,10 @@ forwarding() { # 0|1
 	sysctl -qw net.ipv4.ip_forward="$1" net.ipv6.conf.all.forwarding="$1"
 }
 
-# The lock file stays: whoever removed it could remove it from under the next run.
+# The lock file stays: whoever removed it could remove it from under the next run. So does the
+# number that the kernel gives to a namespace of others when it is spoken of.
 host_now() {
-	census | grep -v ' /run/fastveth/lock$'
+	census | grep -v ' /run/fastveth/lock$' | sed -E 's/ \(id: [0-9]+\)$//'
 	find /run -maxdepth 1 ! -name fastveth ! -name test | sort
 }
 
