@@ -43,7 +43,7 @@ talk() { # FROM TO ADDRESS
 	server=$!
 	wait_for 3 listening "$2" 9003
 	at "$1" timeout 10 socat -u OPEN:"$FV_TMP/stream" "TCP4:$3:9003" || return
-	wait $server
+	wait "$server"
 	[ "$(cat "$FV_TMP/sum")" = "$(sha256sum <"$FV_TMP/stream")" ]
 }
 
