@@ -73,6 +73,16 @@ int fv_ep_open_ns(const struct fv_ep *ep, struct fv_err *err, int *ret)
 	return fv_netns_find(ep->ns_dev, ep->ns_ino, err, ret);
 }
 
+bool fv_share_leads(const struct fv_topo *topo, const struct fv_ep *share)
+{
+	const struct fv_ep *of = fv_topo_ep(topo, share->share, NULL);
+	FV_AUTO_FD int fd = -1, now = -1;
+	int r;
+
+	r = of ? fv_ep_open_ns(of, NULL, &fd) : fv_netns_self(NULL, &fd);
+	return !r && !fv_netns_open_name(share->name, NULL, &now) && fv_netns_same(fd, now);
+}
+
 bool fv_netns_taken(const char *name)
 {
 	char path[256];
@@ -136,6 +146,28 @@ static bool has_family(const struct fv_run_ep *re, const struct fv_host *h, int 
 	       fv_host_has_route(h, &to_gw) && fv_host_has_route(h, &out);
 }
 
+/* A route of ours that is not wanted any more: the subnet or the address was another. */
+static bool is_old(const struct fv_run_ep *re, const struct fv_route *route)
+{
+	bool ip4 = route->dst.ip.family == AF_INET;
+	const struct fv_ip *gw = ip4 ? &re->net->gw4 : &re->net->gw6;
+
+	if (route->protocol != FV_RTPROT || route->oif != re->peer_ifindex)
+		return false;
+	if (route->dst.len)
+		return !fv_ip_equal(&route->dst.ip, gw);
+	return !fv_ip_equal(&route->via, gw) ||
+	       !fv_ip_equal(&route->src, ip4 ? &re->ep->ip4 : &re->ep->ip6);
+}
+
+static bool has_old(const struct fv_run_ep *re, const struct fv_host *h)
+{
+	for (size_t i = 0; i < h->n_routes; i++)
+		if (is_old(re, &h->routes[i]))
+			return true;
+	return false;
+}
+
 /* Is it the port's other end, whatever its root has made of it? */
 static bool is_other_end(const struct fv_run_ep *re, const struct fv_link *link, struct fv_rtnl *rt)
 {
@@ -177,7 +209,7 @@ int fv_ep_check_inside(struct fv_run_ep *re, struct fv_err *err, unsigned int *r
 			return r;
 	}
 	if (!ready || re->other_mac || !link->up || link->mtu != re->net->mtu ||
-	    !has_family(re, &h, AF_INET) || !has_family(re, &h, AF_INET6))
+	    !has_family(re, &h, AF_INET) || !has_family(re, &h, AF_INET6) || has_old(re, &h))
 		*ret |= FV_TODO_INSIDE;
 	return 0;
 }
@@ -200,20 +232,6 @@ static int make_family(struct fv_rtnl *rt, const struct fv_run_ep *re, int famil
 	r = r ?: fv_neigh_set(rt, &neigh, err);
 	r = r ?: fv_route_add(rt, &to_gw, FV_ACCEPT_EXISTS, err);
 	return r ?: fv_route_add(rt, &out, FV_ACCEPT_EXISTS, err);
-}
-
-/* A route of ours that is not wanted any more: the subnet or the address was another. */
-static bool is_old(const struct fv_run_ep *re, const struct fv_route *route)
-{
-	bool ip4 = route->dst.ip.family == AF_INET;
-	const struct fv_ip *gw = ip4 ? &re->net->gw4 : &re->net->gw6;
-
-	if (route->protocol != FV_RTPROT || route->oif != re->peer_ifindex)
-		return false;
-	if (route->dst.len)
-		return !fv_ip_equal(&route->dst.ip, gw);
-	return !fv_ip_equal(&route->via, gw) ||
-	       !fv_ip_equal(&route->src, ip4 ? &re->ep->ip4 : &re->ep->ip6);
 }
 
 static int drop_old(const struct fv_run_ep *re, struct fv_rtnl *rt, struct fv_err *err)

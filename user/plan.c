@@ -178,7 +178,31 @@ static int check_new_routes(const struct fv_run_ep *re, struct fv_rtnl *rt, stru
 	return r;
 }
 
-static int check_new_ns(const struct fv_run_ep *re, struct fv_err *err)
+/* The name of a namespace that is there already. */
+static int name_is_taken(const struct fv_run *run, const struct fv_run_ep *re, struct fv_err *err)
+{
+	const char *name = re->ep->name;
+	struct fv_net *net;
+	const struct fv_ep *old = fv_topo_ep(&run->state.topo, name, &net);
+
+	if (old && old->share)
+		return fv_topo_err(re->net, re->ep, err, -EEXIST,
+				   "namespace \"%s\" is a second name for \"%s\" now: remove it "
+				   "first (fastveth del %s)",
+				   name, old->share, name);
+	if (old && strcmp(net->name, re->net->name))
+		return fv_topo_err(re->net, re->ep, err, -EEXIST,
+				   "endpoint \"%s\" is in network \"%s\" now: remove it first "
+				   "(fastveth del %s)",
+				   name, net->name, name);
+	return fv_topo_err(re->net, re->ep, err, -EEXIST,
+			   "namespace \"%s\" exists (%s/%s) and was not made by fastveth: choose "
+			   "another name, or give it an endpoint with: fastveth add NAME --target "
+			   "netns:%s",
+			   name, FV_NETNS_DIR, name, name);
+}
+
+static int check_new_ns(const struct fv_run *run, const struct fv_run_ep *re, struct fv_err *err)
 {
 	FV_CLEANUP(fv_rtnl_close) struct fv_rtnl *rt = NULL;
 	FV_AUTO_FD int fd = -1, self = -1;
@@ -192,12 +216,7 @@ static int check_new_ns(const struct fv_run_ep *re, struct fv_err *err)
 		} else if (!fv_netns_taken(re->ep->name)) {
 			return 0;
 		}
-		return fv_topo_err(
-			re->net, re->ep, err, -EEXIST,
-			"namespace \"%s\" exists (%s/%s) and was not made by fastveth: choose "
-			"another name, or give it an endpoint with: fastveth add NAME --target "
-			"netns:%s",
-			re->ep->name, FV_NETNS_DIR, re->ep->name, re->ep->name);
+		return name_is_taken(run, re, err);
 	}
 	r = fv_ep_open_ns(re->ep, err, &fd);
 	if (r == -ENOENT && re->ep->ns_ino)
@@ -237,7 +256,7 @@ static int check_ep(struct fv_run *run, struct fv_run_ep *re, struct fv_err *err
 		/* Its namespace may still be there, without its device. */
 		if (re->ep->target == FV_TARGET_OWN && !fv_netns_taken(re->ep->name))
 			re->todo |= FV_TODO_NAME;
-		return re->old && !run->looking ? check_new_ns(re, err) : 0;
+		return re->old && !run->looking ? check_new_ns(run, re, err) : 0;
 	}
 	r = fv_ep_check_inside(re, err, &re->todo);
 	if (r == -ENOENT) {
@@ -316,7 +335,7 @@ static int check_possible(struct fv_run *run, struct fv_err *err)
 	r = r ?: fv_host_check_subnets(run, err);
 	for (size_t i = 0; i < run->n_eps && !r; i++)
 		if (run->eps[i].checked && !run->eps[i].old)
-			r = check_new_ns(&run->eps[i], err);
+			r = check_new_ns(run, &run->eps[i], err);
 	for (size_t i = 0; i < run->want.n_nets; i++) {
 		const struct fv_net *net = &run->want.nets[i];
 
@@ -389,7 +408,7 @@ static int say(struct fv_run *run, struct fv_err *err)
 			r = fv_run_act(run, FV_OP_CHANGE, "network", net->name, err,
 				       "the host's route or address");
 		for (size_t k = 0; run->dry && k < net->n_eps && !r; k++)
-			if (net->eps[k].share && !fv_netns_taken(net->eps[k].name))
+			if (net->eps[k].share && !fv_share_leads(&run->want, &net->eps[k]))
 				r = fv_run_act(run, FV_OP_CREATE, "share", net->eps[k].name, err,
 					       "namespace of %s", net->eps[k].share);
 	}

@@ -165,6 +165,8 @@ bool fv_link_is_ours(const struct fv_link *link, const char *network, const char
 
 /* Open the endpoint's namespace; -ENOENT without a message where it is gone. */
 int fv_ep_open_ns(const struct fv_ep *ep, struct fv_err *err, int *ret);
+/* Does the second name lead to the namespace of the endpoint (or host) it is for? */
+bool fv_share_leads(const struct fv_topo *topo, const struct fv_ep *share);
 /* Is there anything of this name in /run/netns? */
 bool fv_netns_taken(const char *name);
 /* Did fastveth make this namespace? (alias of its lo) */

@@ -300,11 +300,12 @@ static int check_host(struct fv_run *run, struct fv_view *view, struct fv_err *e
 		r = check_subnet(run, net, &net->subnet4, &net->gw4, &view->problems);
 		r = r ?: check_subnet(run, net, &net->subnet6, &net->gw6, &view->problems);
 		for (size_t k = 0; k < net->n_eps && !r; k++)
-			if (net->eps[k].share && !fv_netns_taken(net->eps[k].name))
-				r = add_line(&view->problems,
-					     "the name \"%s\" in " FV_NETNS_DIR
-					     ", a second one for \"%s\", is gone",
-					     net->eps[k].name, net->eps[k].share);
+			if (net->eps[k].share && !fv_share_leads(&view->topo, &net->eps[k]))
+				r = add_line(
+					&view->problems,
+					"the name \"%s\" in " FV_NETNS_DIR
+					", a second one for \"%s\", is gone or leads elsewhere",
+					net->eps[k].name, net->eps[k].share);
 	}
 	return r ? fv_err_oom(err) : 0;
 }
