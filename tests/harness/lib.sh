@@ -156,7 +156,7 @@ expect_fail() {
 
 # wait_for SECONDS COMMAND...: try it 20 times a second until it succeeds.
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${FV_SLOW:-1}))
 
 	shift
 	until "$@" >/dev/null 2>&1; do
