@@ -62,7 +62,7 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all tests deps demo test check check-root check-bpf check-e2e test-fresh lint bench \
+.PHONY: all tests tests-bpf deps demo test check check-root check-bpf check-e2e test-fresh lint bench \
 	install uninstall clean help FORCE
 
 all: $(B)/fastveth
@@ -140,6 +140,7 @@ $(B)/fastveth: $(OBJS) $(B)/stamp/ld
 
 # Tests: everything but main() once more, with the sanitizers.
 tests: $(TEST_BINS)
+tests-bpf: $(filter $(B)/tests/bpf/%,$(TEST_BINS))
 
 # The sanitizers make gcc see ghosts; the plain build has judged these files.
 $(B)/san/user/%.o: SAN += -w
@@ -165,7 +166,8 @@ endef
 comma := ,
 $(foreach t,$(TEST_MAINS:%.c=%),$(eval $(call test_rule,$(t))))
 
-RUN_TESTS = FASTVETH=$(CURDIR)/$(B)/fastveth tests/harness/run
+CLANG_MAJOR = $(shell $(CLANG) --version 2>/dev/null | sed -nE '1s/.*version ([0-9]+).*/\1/p')
+RUN_TESTS = FASTVETH=$(CURDIR)/$(B)/fastveth FV_CLANG=$(CLANG_MAJOR) tests/harness/run --build $(B)
 check: tests
 	@$(RUN_TESTS) --kind unit $(TESTS)
 check-root: tests

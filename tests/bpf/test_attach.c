@@ -49,8 +49,10 @@ static int raise_filters(void **state)
 
 static void need_tcx(void)
 {
-	if (!bed_features.tcx)
+	if (!bed_features.tcx) {
+		print_message("# skip: this kernel has no tcx\n");
 		skip();
+	}
 }
 
 static int remove_all(void **state)
@@ -436,8 +438,10 @@ static void filters_give_way_to_links(void **state)
 
 	(void)state;
 	OK(fv_dp_probe(&err, &bed_features));
-	if (!bed_features.tcx)
+	if (!bed_features.tcx) {
+		print_message("# skip: this kernel has no tcx\n");
 		skip();
+	}
 	bed_attach(dp, WEB, false);
 	assert_attached(WEB, false);
 	assert_query(WEB, bed_features.tcx, false, true);

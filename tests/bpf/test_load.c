@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the kernel makes of the programs: how much the verifier has to look at, and their BTF. */
+/*
+ * What the kernel makes of the programs: how much the verifier has to look at, and their BTF.
+ *
+ * tests/bpf/insns holds what it looked at when that was last recorded, by kernel and compiler: more
+ * than a tenth above that fails. The lines "# insns ..." that this prints are its format (tests/vm/insns
+ * puts them there).
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include <cmocka.h>
 
@@ -16,7 +24,59 @@
 /* BPF_LOG_STATS */
 #define LOG_STATS 4
 
+#define RECORD "tests/bpf/insns"
+
 static char log_text[4096];
+
+/* What was seen, and what is recorded of it (0: nothing). */
+static struct seen {
+	char program[32];
+	unsigned int insns, recorded;
+} seen[8];
+static size_t n_seen;
+
+/* "6.1" of "6.1.0-50-cloud-amd64"; the compiler's release by the runner. */
+static void where(char kernel[16], const char **clang)
+{
+	struct utsname u;
+	unsigned int major, minor;
+
+	assert_int_equal(uname(&u), 0);
+	assert_int_equal(sscanf(u.release, "%u.%u", &major, &minor), 2);
+	snprintf(kernel, 16, "%u.%u", major, minor);
+	*clang = getenv("FV_CLANG") ?: "?";
+}
+
+static unsigned int recorded(const char *program)
+{
+	FILE *f = fopen(RECORD, "re");
+	char line[128], k[16], c[16], p[32], kernel[16];
+	unsigned int n, found = 0;
+	const char *clang;
+
+	assert_non_null(f);
+	where(kernel, &clang);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%15s %15s %31s %u", k, c, p, &n) == 4 && !strcmp(k, kernel) &&
+		    !strcmp(c, clang) && !strcmp(p, program))
+			found = n;
+	fclose(f);
+	return found;
+}
+
+static void note(const char *program, unsigned int insns)
+{
+	struct seen *s = &seen[n_seen++];
+	const char *clang;
+	char kernel[16];
+
+	assert_true(n_seen <= FV_ARRAY_SIZE(seen));
+	snprintf(s->program, sizeof(s->program), "%s", program);
+	s->insns = insns;
+	s->recorded = recorded(program);
+	where(kernel, &clang);
+	print_message("# insns %s %s %s %u\n", kernel, clang, program, insns);
+}
 
 static int make_bed(void **state)
 {
@@ -44,6 +104,8 @@ static void watch(struct bpf_program *prog)
 
 static void report(const struct bpf_program *prog, const char *how)
 {
+	char name[32];
+
 	const char *line = strstr(log_text, "processed ");
 	struct bpf_prog_info info;
 	unsigned int insns = 0;
@@ -51,9 +113,10 @@ static void report(const struct bpf_program *prog, const char *how)
 	assert_non_null(line);
 	assert_int_equal(sscanf(line, "processed %u insns", &insns), 1);
 	assert_int_equal(fv_prog_info(bpf_program__fd(prog), &info), 0);
-	print_message("# %s%s: processed %u insns, %u bytes of BPF, %u of machine code\n",
-		      bpf_program__name(prog), how, insns, info.xlated_prog_len,
+	snprintf(name, sizeof(name), "%s%s", bpf_program__name(prog), how);
+	print_message("# %s: %u bytes of BPF, %u of machine code\n", name, info.xlated_prog_len,
 		      info.jited_prog_len);
+	note(name, insns);
 	if (!insns || insns > MOST_INSNS)
 		fail_msg("%s: the verifier looks at %u instructions, more than %u",
 			 bpf_program__name(prog), insns, MOST_INSNS);
@@ -92,7 +155,7 @@ static void load_xdp(bool frags)
 				 0);
 	watch(prog);
 	assert_int_equal(fastveth_xdp__load(skel), 0);
-	report(prog, frags ? ", frags" : "");
+	report(prog, frags ? "+frags" : "");
 	fastveth_xdp__destroy(skel);
 }
 
@@ -104,6 +167,25 @@ static void the_verifier_has_little_to_do(void **state)
 	load_xdp(false);
 	if (bed_features.xdp_frags)
 		load_xdp(true);
+}
+
+static void it_has_no_more_to_do_than_it_had(void **state)
+{
+	(void)state;
+	assert_true(n_seen);
+	for (size_t i = 0; i < n_seen; i++) {
+		const struct seen *s = &seen[i];
+
+		if (!s->recorded) {
+			print_message("# skip: " RECORD " has no %s for this kernel and compiler\n",
+				      s->program);
+			skip();
+		}
+		if (s->insns > s->recorded + s->recorded / 10)
+			fail_msg("%s: the verifier looks at %u instructions, more than a tenth above "
+				 "the %u of " RECORD,
+				 s->program, s->insns, s->recorded);
+	}
 }
 
 /* bpftool shows field names by it. The kernel takes none for a device map. */
@@ -131,6 +213,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_verifier_has_little_to_do),
+		cmocka_unit_test(it_has_no_more_to_do_than_it_had),
 		cmocka_unit_test(maps_and_programs_carry_btf),
 	};
 

@@ -158,8 +158,10 @@ static void xdp_takes_frames_of_several_buffers(void **state)
 	size_t bad = 0;
 
 	(void)state;
-	if (!bed_features.xdp_frags)
+	if (!bed_features.xdp_frags) {
+		print_message("# skip: this kernel has no XDP frames of several buffers\n");
 		skip();
+	}
 	for (size_t i = 0; i < FV_ARRAY_SIZE(rows); i++) {
 		struct want model;
 		char what[64];

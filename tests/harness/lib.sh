@@ -130,16 +130,17 @@ check_equal() {
 # expect_fail NAME EXITCODE TEXT COMMAND...: fails with this code and one line on stderr
 # that contains TEXT, and prints nothing on stdout.
 expect_fail() {
-	local name=$1 want=$2 text=$3 out code err=$FV_TMP/expect_fail.$BASHPID why=
+	local name=$1 want=$2 text=$3 out code lines err=$FV_TMP/expect_fail.$BASHPID why=
 
 	shift 3
 	out=$("$@" 2>"$err")
 	code=$?
+	mapfile lines <"$err"
 	if [ $code != "$want" ]; then
 		why="exit code $code, not $want, of: $*"
-	elif [ "$(wc -l <"$err")" != 1 ]; then
+	elif [ ${#lines[@]} != 1 ] || [[ ${lines[0]} != *$'\n' ]]; then
 		why="not one line on stderr: $*"
-	elif ! grep -qF -- "$text" "$err"; then
+	elif [[ ${lines[0]} != *"$text"* ]]; then
 		why="stderr does not say '$text': $*"
 	elif [ -n "$out" ]; then
 		why="prints on stdout: $*"
@@ -150,7 +151,6 @@ expect_fail() {
 		not_ok "$name" "$why"
 		{ cat "$err"; printf '%s\n' "$out"; } | tail -n 40 | sed 's/^/# /'
 	fi
-	rm -f "$err"
 	[ -z "$why" ]
 }
 

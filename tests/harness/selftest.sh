@@ -122,7 +122,7 @@ ip link del leaked
 script sees_a_leaked_sysctl <<'X'
 echo 1 >/proc/sys/net/ipv4/ip_forward && echo "ok set"
 X
-run_one sees_a_leaked_sysctl "1 passed, 1 failed, 0 skipped" "ip_forward 1"
+run_one sees_a_leaked_sysctl "1 passed, 1 failed, 0 skipped" "ip_forward:1"
 echo 0 >/proc/sys/net/ipv4/ip_forward
 
 script sees_a_leaked_netns <<'X'
