@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "core/cleanup.h"
 #include "nat/hostfw.h"
@@ -310,6 +311,32 @@ static int check_host(struct fv_run *run, struct fv_view *view, struct fv_err *e
 	return r ? fv_err_oom(err) : 0;
 }
 
+/* A kernel that cannot be used is no failure of those who look at it. */
+static int read_kernel(struct fv_view *view, struct fv_err *err)
+{
+	static const char *const conntrack[] = {
+		[FV_CONNTRACK_BUILT_IN] = "built-in",
+		[FV_CONNTRACK_MODULE] = "module",
+	};
+	struct fv_view_kernel *k = &view->kernel;
+	struct fv_err why = {};
+	struct fv_kernel found;
+	struct utsname u;
+
+	if (!uname(&u))
+		snprintf(k->release, sizeof(k->release), "%s", u.release);
+	if (fv_dp_kernel(&why, &found))
+		return add_line(&view->warnings, "%s", why.msg) ? fv_err_oom(err) : 0;
+	k->known = true;
+	k->hook = found.features.tcx ? "tcx" : "clsact";
+	k->xdp = found.features.xdp;
+	k->xdp_frags = found.features.xdp_frags;
+	k->conntrack = conntrack[found.conntrack];
+	k->memory = found.memlock ? "memlock" : "cgroup";
+	k->peer_counters = found.peer_counted;
+	return 0;
+}
+
 static int copy_topo(const struct fv_topo *from, struct fv_err *err, struct fv_topo *ret)
 {
 	for (size_t i = 0; i < from->n_nets; i++) {
@@ -353,6 +380,8 @@ int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret)
 		r = r ?: read_health(&run, &view, err);
 		r = r ?: check_host(&run, &view, err);
 	}
+	if (!r && (what & FV_LOOK_KERNEL))
+		r = read_kernel(&view, err);
 	fv_run_close(&run);
 	if (r)
 		return r;
@@ -448,7 +477,9 @@ int fv_inspect(struct fv_err *err, struct fv_inspect *ret)
 	struct fv_dp *dp = NULL;
 	int r;
 
-	r = fv_look(0, err, &view);
+	r = fv_look(FV_LOOK_KERNEL, err, &view);
+	if (!r)
+		in.kernel = view.kernel;
 	r = r ?: fv_dp_open(err, &dp);
 	r = r ?: inspect_all(dp, err, &in);
 	r = r ?: inspect_ports(dp, &view, err, &in);

@@ -89,18 +89,31 @@ struct fv_view_ep {
 	char *problems; /* lines, NULL: healthy (fv_look with FV_LOOK_HEALTH) */
 };
 
+/* What this kernel offers, and so which ways of doing things are in use. */
+struct fv_view_kernel {
+	bool known; /* else it cannot run fastveth, or may not be asked: a warning says why */
+	char release[65];
+	const char *hook;    /* of networks with hook tc: "tcx" or "clsact" */
+	bool xdp, xdp_frags; /* hook xdp is possible; with frames of more than one buffer */
+	const char *
+		conntrack; /* lookups of conntrack from programs: "built-in", "module"; NULL: none */
+	const char *memory; /* maps count against: "cgroup" or "memlock" */
+	bool peer_counters; /* devices inside count packets of the shortcut */
+};
+
 struct fv_view {
 	struct fv_topo topo;
 	struct fv_view_ep *eps;
 	size_t n_eps;
-	char *problems; /* of the host as a whole, lines; NULL: none */
-	char *warnings; /* lines; NULL: none */
-	void *priv;
+	struct fv_view_kernel kernel; /* with FV_LOOK_KERNEL */
+	char *problems;		      /* of the host as a whole, lines; NULL: none */
+	char *warnings;		      /* lines; NULL: none */
 };
 
 enum fv_look {
 	FV_LOOK_STATS = 1,
 	FV_LOOK_HEALTH = 2, /* hook and problems */
+	FV_LOOK_KERNEL = 4,
 };
 
 int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret);
@@ -134,6 +147,7 @@ struct fv_inspect {
 	struct fv_inspect_link *links;
 	struct fv_inspect_at *at;
 	size_t n_progs, n_maps, n_links, n_at;
+	struct fv_view_kernel kernel;
 };
 
 /* Empty where nothing is loaded. */

@@ -25,6 +25,7 @@ lab_file() {
 	    namespaces:
 	      xa: { address6: "fd76::10" }
 	END
+	possible "$FV_TMP/lab.yaml"
 }
 
 lab() {

@@ -42,6 +42,7 @@ networks:
     hook: tc
     namespaces: { one: { address: 10.79.0.2 }, three: { address: 10.79.0.3 } }
 END
+	possible "$FV_TMP/lab.yaml" "$FV_TMP/edited.yaml"
 }
 
 # traced RESULT CALL:N COMMAND...: with RESULT (signal=..., error=...) at the Nth CALL.

@@ -52,13 +52,13 @@ expect_fail second_in_another_network 1 'exists in network "lab"' \
 	"$FASTVETH" add db --network other --subnet 10.79.0.0/24
 reaches_shortly first_and_second web db 10.77.0.50
 reaches_shortly first_and_second_ipv6 web db fd77::3
-check another_network add far --address 10.78.0.9 --network far --hook xdp --mtu 3000 --internal
+check another_network add far --address 10.78.0.9 --network far --hook $XDP --mtu 3000 --internal
 check_equal another_network_is_around_it "far 10.78.0.9" "$(listed far)"
 check another_in_it add near --network far
 check_equal another_has_the_first_free "far 10.78.0.2" "$(listed near)"
 reaches_shortly another_works near far 10.78.0.9
 check_fails networks_are_apart reaches web 10.78.0.9
-check_equal another_is_as_wished "3000 xdp" "$("$FASTVETH" list -j |
+check_equal another_is_as_wished "3000 $XDP" "$("$FASTVETH" list -j |
 	jq -r '.networks[] | select(.name == "far") | "\(.mtu) \(.hook)"')"
 check healthy healthy
 works=$(works_now)

@@ -15,10 +15,14 @@ need life_lost bpftool ethtool ip jq nft ping unshare
 begin
 # ---- programs and pins ----
 
-damage link_unpinned 'db: .*programs' rm $LINKS/fv-db:fv_from_ns
-damage link_out_unpinned 'db: .*programs' rm $LINKS/fv-db:fv_to_ns
-damage link_xdp_unpinned 'one: .*programs' rm $LINKS/fv-one:fv_xdp_from_ns
-damage link_detached 'db: .*programs' detach_link fv-db:fv_from_ns
+if has_hook tcx; then
+	damage link_unpinned 'db: .*programs' rm $LINKS/fv-db:fv_from_ns
+	damage link_out_unpinned 'db: .*programs' rm $LINKS/fv-db:fv_to_ns
+	damage link_detached 'db: .*programs' detach_link fv-db:fv_from_ns
+else
+	damage filter_deleted 'db: .*programs' tc filter del dev fv-db ingress
+fi
+has_hook xdp && damage link_xdp_unpinned 'one: .*programs' rm $LINKS/fv-one:fv_xdp_from_ns
 damage program_unpinned 'not pinned' rm /sys/fs/bpf/fastveth/v1/progs/fv_from_ns
 damage map_unpinned 'not pinned' rm /sys/fs/bpf/fastveth/v1/maps/fv_ports
 damage counters_unpinned 'not pinned' rm /sys/fs/bpf/fastveth/v1/maps/fv_counters

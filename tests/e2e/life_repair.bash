@@ -23,6 +23,7 @@ networks:
     hook: xdp
     namespaces: { one: { address: 10.78.0.2 }, two: { address: 10.78.0.3 } }
 END
+possible "$FV_TMP/lab.yaml"
 
 works() {
 	reaches web 10.77.0.3 fd77::3 && reaches one 10.78.0.3 && reaches side 10.77.0.3 &&

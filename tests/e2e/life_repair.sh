@@ -27,7 +27,7 @@ damage namespace_deleted 'db: ' ip netns del db
 damage namespace_of_a_share_deleted 'web: ' ip netns del web
 damage second_name_deleted 'side' ip netns del side
 damage second_name_of_the_host_deleted 'floor' ip netns del floor
-damage offloads_inside 'one: .*inside' ip netns exec one ethtool -K eth0 tx on
+has_hook xdp && damage offloads_inside 'one: .*inside' ip netns exec one ethtool -K eth0 tx on
 
 # ---- addresses and routes ----
 

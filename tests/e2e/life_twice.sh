@@ -33,6 +33,7 @@ networks:
     subnet6: fd79::/64
     namespaces: { only: {} }
 END
+possible "$FV_TMP/lab.yaml"
 
 round() { # CASE
 	local before works planned

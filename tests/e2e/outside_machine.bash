@@ -42,7 +42,7 @@ topology() {
 	  fast:
 	    subnet: 10.76.0.0/24
 	    subnet6: fd76::/64
-	    hook: xdp
+	    hook: $XDP
 	    namespaces:
 	      xa: { address: 10.76.0.10, address6: "fd76::a", publish: ${PUBLISH_XA:-[]} }
 	      xb: { address: 10.76.0.11, address6: "fd76::b" }

@@ -43,6 +43,7 @@ ways() {
 # Every error is sent, not only the first few.
 sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
 for hook in tcx clsact xdp; do
+	has_hook $hook || continue
 	lab $hook
 	# What a namespace itself would answer differs each time: it says nothing.
 	for ns in a b c; do

@@ -201,23 +201,30 @@ address_goes_to_another() { # HOOK
 	ip netns del old
 }
 
-lab tcx
-with_links
-gone
-with_filters filters_and_links
-gone
-reused tcx
-address_goes_to_another tcx
-with_xdp
-gone
-lab_down xdp
+if has_hook tcx; then
+	lab tcx
+	with_links
+	gone
+	with_filters filters_and_links
+	gone
+	reused tcx
+	address_goes_to_another tcx
+	lab_down tcx
+fi
 lab clsact
 with_filters filters
 gone
 reused clsact
+address_goes_to_another clsact
 lab_down clsact
-lab xdp
-reused xdp
-address_goes_to_another xdp
-lab_down xdp
+if has_hook xdp; then
+	lab $TC
+	with_xdp
+	gone
+	lab_down xdp
+	lab xdp
+	reused xdp
+	address_goes_to_another xdp
+	lab_down xdp
+fi
 finish

@@ -173,7 +173,8 @@ deleted() { # HOOK
 }
 
 head -c 3000000 /dev/urandom >"$FV_TMP/stream"
-for hook in tcx xdp; do
+for hook in $TC xdp; do
+	has_hook $hook || continue
 	lab $hook
 	device_changes $hook
 	offloads $hook

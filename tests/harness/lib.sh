@@ -165,6 +165,34 @@ wait_for() {
 	done
 }
 
+# kernel_from MAJOR.MINOR: is this one that new? For what tests expect; fastveth itself tries.
+kernel_from() {
+	local have want
+
+	IFS=.- read -ra have < <(uname -r)
+	IFS=. read -ra want <<<"$1"
+	((have[0] > want[0] || (have[0] == want[0] && have[1] >= want[1])))
+}
+
+# How programs are attached here, and the hook to ask for where a test would have xdp.
+TC=tcx XDP=xdp
+kernel_from 6.6 || TC=clsact
+kernel_from 5.13 || XDP=tc
+
+# has_hook tcx|clsact|xdp: or say that it is skipped.
+has_hook() {
+	case $1 in
+	tcx) [ $TC = tcx ] || skip tcx "this kernel has no tcx" ;;
+	xdp) [ $XDP = xdp ] || skip xdp "this kernel cannot redirect XDP frames to a veth" ;;
+	esac
+	[ "$1" = clsact ] || [ "$1" = $TC ] || [ "$1" = $XDP ]
+}
+
+# possible FILE...: topologies as this kernel can have them.
+possible() {
+	sed -i "s/hook: xdp/hook: $XDP/" "$@"
+}
+
 # census: what `up` could leave behind here; compare before and after.
 census() {
 	"$FV_HARNESS/census"

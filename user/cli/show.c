@@ -285,6 +285,28 @@ int cmd_stats(struct cli *cli, int argc, char **argv)
 
 /* ---- status ---- */
 
+static json_t *kernel_json(const struct fv_view_kernel *k)
+{
+	if (!k->known)
+		return json_null();
+	return json_pack("{s:s, s:s, s:b, s:b, s:s?, s:s, s:b}", "release", k->release, "hook",
+			 k->hook, "xdp", k->xdp, "xdp_frags", k->xdp_frags, "conntrack",
+			 k->conntrack, "memory", k->memory, "peer_counters", k->peer_counters);
+}
+
+static void kernel_text(const struct fv_view_kernel *k)
+{
+	if (!k->known)
+		return;
+	printf("kernel %s: tc by %s, xdp%s, conntrack%s%s, maps count against %s%s\n", k->release,
+	       k->hook,
+	       k->xdp_frags ? ""
+	       : k->xdp	    ? " without fragments"
+			    : " not possible",
+	       k->conntrack ? " " : " not available", k->conntrack ?: "", k->memory,
+	       k->peer_counters ? "" : ", devices inside do not count the shortcut");
+}
+
 static bool healthy(const struct fv_view *view)
 {
 	bool ok = !view->problems;
@@ -309,9 +331,9 @@ static json_t *status_json(const struct fv_view *view)
 						v->net->name, "hook", str_or_null(v->hook), "state",
 						"own", "reasons", lines_json(v->problems)));
 	}
-	return json_pack("{s:b, s:o, s:[], s:o, s:o}", "healthy", healthy(view), "ports", ports,
-			 "uplinks", "problems", lines_json(view->problems), "warnings",
-			 lines_json(view->warnings));
+	return json_pack("{s:b, s:o, s:[], s:o, s:o, s:o}", "healthy", healthy(view), "ports",
+			 ports, "uplinks", "problems", lines_json(view->problems), "warnings",
+			 lines_json(view->warnings), "kernel", kernel_json(&view->kernel));
 }
 
 static void print_lines(const char *prefix, const char *lines)
@@ -345,6 +367,7 @@ static void status_text(const struct cli *cli, const struct fv_view *view)
 			table_note(t, "    %.*s", (int)strcspn(rest, "\n"), rest);
 	}
 	table_print(&t);
+	kernel_text(&view->kernel);
 	print_lines("problem: ", view->problems);
 	print_lines("warning: ", view->warnings);
 	if (healthy(view))
@@ -362,7 +385,7 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 
 	if (cli_options(cli, argc, argv, NULL, NULL, NULL, 0, 0) < 0)
 		return EXIT_USAGE;
-	if (fv_look(FV_LOOK_HEALTH, &err, &view))
+	if (fv_look(FV_LOOK_HEALTH | FV_LOOK_KERNEL, &err, &view))
 		return cli_failed(&err);
 	if (cli->json && cli_json(status_json(&view)))
 		return EXIT_FAILED;
@@ -400,7 +423,8 @@ static json_t *inspect_json(const struct fv_inspect *in)
 						       in->links[i].pin, "device",
 						       str_or_null(in->links[i].device), "program",
 						       (json_int_t)in->links[i].prog_id));
-	return json_pack("{s:o, s:o, s:o}", "programs", progs, "maps", maps, "links", links);
+	return json_pack("{s:o, s:o, s:o, s:o}", "programs", progs, "maps", maps, "links", links,
+			 "kernel", kernel_json(&in->kernel));
 }
 
 static void inspect_text(const struct fv_inspect *in)
@@ -441,8 +465,10 @@ static void inspect_text(const struct fv_inspect *in)
 		table_cell(t, "%s", in->links[i].pin);
 	}
 	table_print(&t);
+	putchar('\n');
+	kernel_text(&in->kernel);
 	if (in->n_maps)
-		printf("\nfor example: bpftool map dump id %u; bpftool prog dump xlated id %u\n",
+		printf("for example: bpftool map dump id %u; bpftool prog dump xlated id %u\n",
 		       in->maps[0].id, in->n_progs ? in->progs[0].id : 0);
 }
 

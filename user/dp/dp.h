@@ -42,6 +42,24 @@ struct fv_features {
  */
 int fv_dp_probe(struct fv_err *err, struct fv_features *ret);
 
+/* Where the calls for a connection's conntrack entry are (bpf_skb_ct_lookup, 5.18). */
+enum fv_conntrack {
+	FV_CONNTRACK_NONE,     /* this kernel has none, or nf_conntrack is not loaded yet */
+	FV_CONNTRACK_BUILT_IN, /* in the kernel's own BTF */
+	FV_CONNTRACK_MODULE,   /* in that of module nf_conntrack */
+};
+
+/* What else explains what is seen on this kernel. */
+struct fv_kernel {
+	struct fv_features features;
+	enum fv_conntrack conntrack;
+	bool peer_counted; /* `ip -s link` inside counts packets of the shortcut */
+	bool memlock;	   /* maps count against RLIMIT_MEMLOCK, not against a memory cgroup */
+};
+
+/* fv_dp_kernel - as fv_dp_probe, more of it and slower. */
+int fv_dp_kernel(struct fv_err *err, struct fv_kernel *ret);
+
 struct fv_dp;
 
 /*
