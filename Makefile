@@ -62,7 +62,8 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all tests tests-bpf deps demo test check check-root check-bpf check-e2e test-fresh lint bench \
+.PHONY: all tests tests-bpf deps demo test check check-root check-bpf check-e2e test-fresh test-kernels \
+	kernel-shell lint bench \
 	install uninstall clean help FORCE
 
 all: $(B)/fastveth
@@ -76,13 +77,15 @@ help:
 #: test         install, build, and run every test (root)
 #: check        unit tests (no root); check-root, check-bpf, check-e2e: the others (root)
 #: test-fresh   demo and test in fresh Debian systems; SUITES="bookworm trixie" (root)
+#: test-kernels the BPF and end-to-end tests on other kernels; KERNELS="5.10 6.1 6.12 7.2" (root)
+#: kernel-shell a shell on one of them, KERNELS=6.1, with this tree (root)
 #: lint         format, layers, house rules
 #: bench        measure (root), into build/bench.json
 #: install      DESTDIR= PREFIX=/usr/local; uninstall takes the same away
 #: clean        remove build/
 #:
 #: V=1 shows commands. CC, CLANG, LLVM_STRIP, BPFTOOL, CFLAGS, LDFLAGS, VERSION can be set.
-#: TESTS="NAME..." runs only the tests whose names match, with check-* and test.
+#: TESTS="NAME..." runs only the tests whose names match, with check-*, test and test-kernels.
 
 # A stamp changes when its text does: compilers and flags are dependencies, too.
 stamp = @mkdir -p $(@D) && printf '%s\n' '$(subst ','\'',$(1))' >$@.new && \
@@ -139,7 +142,7 @@ $(B)/fastveth: $(OBJS) $(B)/stamp/ld
 	$(Q)$(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) -o $@ $(OBJS) $(LIBS)
 
 # Tests: everything but main() once more, with the sanitizers.
-tests: $(TEST_BINS)
+tests: $(TEST_BINS) $(B)/tests/refuse.so
 tests-bpf: $(filter $(B)/tests/bpf/%,$(TEST_BINS))
 
 # The sanitizers make gcc see ghosts; the plain build has judged these files.
@@ -152,6 +155,11 @@ $(B)/san/%.o: %.c $(B)/stamp/san | $(SKELS)
 
 $(SAN_LIB): $(SAN_OBJS) $(B)/stamp/san-ar
 	$(Q)rm -f $@ && $(AR) rcs $@ $(SAN_OBJS)
+
+$(B)/tests/refuse.so: tests/e2e/refuse.c $(B)/stamp/cc
+	$(msg) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) -fPIC -shared -o $@ $< -ldl
 
 # " * wrap: NAME..." in a test's head comment lets it replace functions: __wrap_NAME().
 wrap = $(shell sed -n 's/^ \* wrap://p' $(1))
@@ -174,7 +182,7 @@ check-root: tests
 	@$(RUN_TESTS) --kind root $(TESTS)
 check-bpf: tests
 	@$(RUN_TESTS) --kind bpf $(TESTS)
-check-e2e: all
+check-e2e: all $(B)/tests/refuse.so
 	@$(RUN_TESTS) --kind e2e $(TESTS)
 
 root = @[ "$$(id -u)" = 0 ] || { echo "make $@ needs root: sudo make $@" >&2; exit 1; }
@@ -199,6 +207,15 @@ bench:
 	@tools/bench/run
 test-fresh:
 	@tests/fresh/run $(SUITES)
+test-kernels:
+	$(root)
+	@tools/deps build test vm
+	@$(MAKE) all tests
+	@tests/vm/run $(VM_OPTIONS) $(KERNELS) $(if $(TESTS),-- $(TESTS))
+kernel-shell:
+	$(root)
+	@tools/deps vm
+	@tests/vm/shell $(KERNELS)
 
 lint: $(SKELS)
 	@CC='$(CC)' CLANG='$(CLANG)' COMMON='$(COMMON)' BPF_CFLAGS='$(BPF_CFLAGS)' tools/lint/run

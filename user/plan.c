@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "nat/nat.h"
 #include "run.h"
 
 #define FV_TODO_ALL                                                                                \
@@ -329,9 +330,13 @@ static int check_hooks(const struct fv_run *run, struct fv_err *err)
 
 static int check_possible(struct fv_run *run, struct fv_err *err)
 {
-	int r;
+	int r = 0;
 
-	r = check_hooks(run, err);
+	if (run->n_eps)
+		r = fv_link_probe_veth(run->rt, err);
+	if (!r && run->want.n_nets)
+		r = fv_nat_probe(err);
+	r = r ?: check_hooks(run, err);
 	r = r ?: fv_host_check_subnets(run, err);
 	for (size_t i = 0; i < run->n_eps && !r; i++)
 		if (run->eps[i].checked && !run->eps[i].old)

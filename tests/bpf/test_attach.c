@@ -438,10 +438,7 @@ static void filters_give_way_to_links(void **state)
 
 	(void)state;
 	OK(fv_dp_probe(&err, &bed_features));
-	if (!bed_features.tcx) {
-		print_message("# skip: this kernel has no tcx\n");
-		skip();
-	}
+	need_tcx();
 	bed_attach(dp, WEB, false);
 	assert_attached(WEB, false);
 	assert_query(WEB, bed_features.tcx, false, true);

@@ -182,9 +182,10 @@ static void it_has_no_more_to_do_than_it_had(void **state)
 			skip();
 		}
 		if (s->insns > s->recorded + s->recorded / 10)
-			fail_msg("%s: the verifier looks at %u instructions, more than a tenth above "
-				 "the %u of " RECORD,
-				 s->program, s->insns, s->recorded);
+			fail_msg(
+				"%s: the verifier looks at %u instructions, more than a tenth above "
+				"the %u of " RECORD,
+				s->program, s->insns, s->recorded);
 	}
 }
 

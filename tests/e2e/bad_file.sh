@@ -5,6 +5,7 @@
 # on an empty host, and beside a network that runs.
 #
 #	[host] up0 192.0.2.1/24 2001:db8::1/64, a route to 198.51.100.0/24
+# kernel: any
 # timeout: 180
 # shellcheck source=tests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"

@@ -3,6 +3,7 @@
 #
 # Where fastveth keeps things, somebody else was first, or the bytes are not what they were: pins,
 # state file, lock, another network namespace. It says what to look at and touches nothing.
+# kernel: any
 # timeout: 180
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

@@ -5,6 +5,7 @@
 # nothing changes, and nothing blocks or is opened that should not be.
 #
 #	theirs (netns, has a device eth0)   (a process in its own namespace)   [host]
+# kernel: any
 # timeout: 120
 # shellcheck source=tests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"

@@ -3,6 +3,7 @@
 #
 # Without what it needs from the user and the kernel: no root, a capability less, no BTF, no bpf(),
 # a call of it that is refused. Every verb says what is missing; nothing changes.
+# kernel: any
 # timeout: 180
 # shellcheck source=tests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Command lines that make no sense: exit code 2 and one line that names the word; nothing happens.
+# kernel: any
 # timeout: 120
 # shellcheck source=tests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"

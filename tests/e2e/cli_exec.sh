@@ -3,6 +3,7 @@
 #
 # `exec` is `ip netns exec`, and neither adds to the command nor takes from it. The networks are
 # those of cli_lab.bash.
+# kernel: any
 # timeout: 60
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

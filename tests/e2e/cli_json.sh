@@ -3,6 +3,7 @@
 #
 # JSON: on every command that prints, one line, the promised keys with the promised types, and
 # values that are true. The networks are those of cli_lab.bash.
+# kernel: any
 # timeout: 60
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

@@ -4,6 +4,7 @@
 # Words in and words out: help of each command, tables, colour, quiet and verbose, exit codes,
 # and an output that goes nowhere. (Words that make no sense are in bad_words.sh.) The networks
 # are those of cli_lab.bash.
+# kernel: any
 # timeout: 60
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

@@ -5,6 +5,7 @@
 #
 #	default: nginx 193.168.0.101, second 193.168.0.102 --+-- host
 #	lab:     third 10.77.0.10 fd77::10                 --+
+# kernel: any
 # timeout: 180
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

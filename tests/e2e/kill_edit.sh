@@ -4,6 +4,7 @@
 # `up` of an edited file killed at one of the calls that change something: the next `up` of it, or
 # of the old file, makes what that file says; `down --all` leaves nothing. See kill_lab.bash.
 # serial
+# kernel: any
 # timeout: 1800
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

@@ -6,6 +6,7 @@
 # life_lab.bash.
 #
 #	lab: a b c    other: x y
+# kernel: any
 # timeout: 150
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

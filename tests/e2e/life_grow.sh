@@ -81,7 +81,7 @@ shrinks() {
 	check "$1_still_works" at a ping -q -c 1 -W 1 $B4
 }
 
-for hook in $TC xdp; do
+for hook in "$TC" xdp; do
 	has_hook $hook || continue
 	lab $hook
 	grows $hook

@@ -5,6 +5,7 @@
 # form that iptables goes on to understand, and lose them again; for others the hint's own
 # command is run, and must help. The machine is drawn in nat_machine.bash; of it, web and db
 # (one network) and the outside are used.
+# kernel: any
 # timeout: 240
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

@@ -5,6 +5,7 @@
 # neither cuts the other off. The machine is drawn in outside_machine.bash, and beside it:
 #
 #	docker0 172.17.0.1 --- box, publishes 8888:80
+# kernel: any
 # timeout: 240
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

@@ -173,7 +173,7 @@ deleted() { # HOOK
 }
 
 head -c 3000000 /dev/urandom >"$FV_TMP/stream"
-for hook in $TC xdp; do
+for hook in "$TC" xdp; do
 	has_hook $hook || continue
 	lab $hook
 	device_changes $hook

@@ -243,6 +243,11 @@ static int ensure_filter(struct fv_dp *dp, int ifindex, const char *port, const 
 	if (id && id == dp->prog_id[p->prog])
 		return 0;
 	r = bpf_tc_hook_create(&hook);
+	if (r == -ENOENT)
+		return fv_err_set(err, r,
+				  "%s: this kernel has neither tcx nor clsact: load the module "
+				  "sch_ingress or use a kernel with CONFIG_NET_SCH_INGRESS",
+				  port);
 	if (r && r != -EEXIST)
 		return failed("making the clsact qdisc for", p, port, r, err);
 	hook.attach_point = p->point;
@@ -250,6 +255,11 @@ static int ensure_filter(struct fv_dp *dp, int ifindex, const char *port, const 
 	if (id)
 		opts.flags = BPF_TC_F_REPLACE;
 	r = bpf_tc_attach(&hook, &opts);
+	if (r == -ENOENT)
+		return fv_err_set(err, r,
+				  "%s: this kernel has no BPF classifier: load the module cls_bpf "
+				  "or use a kernel with CONFIG_NET_CLS_BPF",
+				  port);
 	return r ? failed("attaching", p, port, r, err) : 0;
 }
 

@@ -70,6 +70,11 @@ int fv_nat_apply(const struct fv_topo *topo, struct fv_err *err, char **ret_list
 	return r ?: fv_nat_listing(err, ret_listing);
 }
 
+int fv_nat_probe(struct fv_err *err)
+{
+	return fv_nft_check(WHAT, err);
+}
+
 int fv_nat_remove(struct fv_err *err)
 {
 	/* "add" makes the "delete" succeed where there is no table. */

@@ -30,6 +30,8 @@ int fv_nat_ruleset(const struct fv_topo *topo, struct fv_err *err, char **ret);
 int fv_nat_apply(const struct fv_topo *topo, struct fv_err *err, char **ret_listing);
 /* *ret NULL where there is no such table. */
 int fv_nat_listing(struct fv_err *err, char **ret);
+/* fv_nat_probe - -EOPNOTSUPP where the kernel has no nftables. */
+int fv_nat_probe(struct fv_err *err);
 /* Delete our table; one that is absent is fine. */
 int fv_nat_remove(struct fv_err *err);
 

@@ -56,7 +56,7 @@ static int ask_kernel(void)
 }
 
 /* The subsystem answers EINVAL where nf_tables is missing: nfnetlink does not know the number. */
-static int check_kernel(const char *what, struct fv_err *err)
+int fv_nft_check(const char *what, struct fv_err *err)
 {
 	int r = ask_kernel();
 
@@ -154,7 +154,7 @@ int fv_nft_run(const char *what, const char *commands, enum fv_nft_output output
 	char *text;
 	int r;
 
-	r = check_kernel(what, err);
+	r = fv_nft_check(what, err);
 	r = r ?: write_memfd(commands, err, &fd);
 	if (r < 0)
 		return r;

@@ -22,6 +22,9 @@ enum fv_nft_output {
 int fv_nft_run(const char *what, const char *commands, enum fv_nft_output output,
 	       struct fv_err *err, char **ret_output);
 
+/* fv_nft_check - 0, or -EPERM, -EOPNOTSUPP as above; changes nothing. */
+int fv_nft_check(const char *what, struct fv_err *err);
+
 /*
  * fv_nft_explain - first error in what libnftables printed, as one line: the reason, then the
  * line it is about. Returns the negative errno that the reason names, -EINVAL for a syntax

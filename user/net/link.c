@@ -36,6 +36,30 @@ static void put_device(struct nlmsghdr *nlh, const char *name, const uint8_t *ma
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
 }
 
+/* A request that cannot be carried out (no queues at all): a kernel that knows veth says so. */
+int fv_link_probe_veth(struct fv_rtnl *rt, struct fv_err *err)
+{
+	struct fv_rtnl_req req = { .verb = "create", .object = FV_OBJECT_LINK, .link = "veth" };
+	struct fv_err cause = {};
+	struct nlmsghdr *nlh;
+	struct nlattr *info;
+	int r;
+
+	nlh = fv_rtnl_begin(rt, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &req);
+	put_ifinfo(nlh, 0);
+	mnl_attr_put_u32(nlh, IFLA_NUM_TX_QUEUES, 0);
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_str(nlh, IFLA_INFO_KIND, "veth");
+	mnl_attr_nest_end(nlh, info);
+	fv_rtnl_end(rt, nlh);
+	r = fv_rtnl_flush(rt, &cause);
+	if (r != -EOPNOTSUPP)
+		return 0;
+	return fv_err_set(err, r,
+			  "this kernel has no veth devices: load the module veth or use a kernel "
+			  "with CONFIG_VETH");
+}
+
 int fv_link_create_veth(struct fv_rtnl *rt, const struct fv_veth *veth, struct fv_err *err)
 {
 	struct fv_rtnl_req req = { .verb = "create", .object = FV_OBJECT_LINK };

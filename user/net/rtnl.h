@@ -52,6 +52,8 @@ struct fv_veth {
 	int netns_fd;	/* namespace of the other end */
 };
 
+/* fv_link_probe_veth - -EOPNOTSUPP where the kernel has no veth; loads its module. Sent at once. */
+int fv_link_probe_veth(struct fv_rtnl *rt, struct fv_err *err);
 /* Both ends are down and have their MACs and MTU from the start (udev leaves a given MAC alone). */
 int fv_link_create_veth(struct fv_rtnl *rt, const struct fv_veth *veth, struct fv_err *err);
 
