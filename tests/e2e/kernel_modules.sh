@@ -77,10 +77,16 @@ check_equal no_conntrack null "$(conntrack)"
 check_equal looking_loads_nothing "" "$(loaded veth nf_tables nf_conntrack)"
 without nf_tables no_nftables "this kernel has no nftables"
 without veth no_veth "this kernel has no veth devices"
+unload
+check up "$FASTVETH" -q up "$FV_TMP/lab.yaml"
+check works reaches a 10.77.0.3
+check_equal by_the_shortcut 1 "$(counted b rx.shortcut_packets)"
+check healthy healthy
+check down "$FASTVETH" -q down --all
 if [ $TC = clsact ]; then
 	# That shows only at the first port: it is undone.
+	modprobe -r cls_bpf sch_ingress
 	remember
-	unload
 	touch $NO-sch_ingress
 	refused no_clsact 1 "neither tcx nor clsact" "$FASTVETH" up "$FV_TMP/lab.yaml"
 	rm $NO-sch_ingress
@@ -89,12 +95,6 @@ if [ $TC = clsact ]; then
 	rm $NO-cls_bpf
 fi
 
-unload
-check up "$FASTVETH" -q up "$FV_TMP/lab.yaml"
-check works reaches a 10.77.0.3
-check_equal by_the_shortcut 1 "$(counted b rx.shortcut_packets)"
-check healthy healthy
-check down "$FASTVETH" -q down --all
 unload
 check_equal conntrack_is_not_there null "$(conntrack)"
 modprobe nf_conntrack
