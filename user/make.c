@@ -314,31 +314,6 @@ static int make_route(struct fv_run *run, struct fv_run_ep *re, const struct fv_
 	return r ?: fv_route_add(run->rt, &route, FV_ACCEPT_EXISTS, err);
 }
 
-static int attach_all(struct fv_run *run, struct fv_err *err)
-{
-	/* New maps or programs concern every port, also those outside the scope. */
-	bool all = fv_dp_changed(run->dp), expedited;
-	size_t n = 0, done = 0;
-	int r = 0;
-
-	for (size_t i = 0; i < run->n_eps; i++)
-		n += run->eps[i].ifindex && (all || (run->eps[i].todo & FV_TODO_ATTACH));
-	expedited = fv_host_expedite(run, n);
-	for (size_t i = 0; i < run->n_eps && !r; i++) {
-		struct fv_run_ep *re = &run->eps[i];
-
-		if (!re->ifindex || !(all || (re->todo & FV_TODO_ATTACH)))
-			continue;
-		r = fv_dp_attach(run->dp, &run->features, re->ifindex, re->ep->port,
-				 re->net->hook == FV_HOOK_XDP, err);
-		r = r ?: fv_run_interrupted(run, err);
-		fv_run_progress(run, "programs", ++done, n);
-	}
-	if (expedited)
-		r = fv_host_restore(run, true, r ? NULL : err) ?: r;
-	return r;
-}
-
 static int make_ports(struct fv_run *run, struct fv_err *err)
 {
 	int r = 0;
@@ -486,7 +461,7 @@ int fv_run_make(struct fv_run *run, struct fv_err *err)
 	r = r ?: make_pairs(run, err);
 	/* Maps are full before programs are attached, and those before the link is up. */
 	r = r ?: fv_run_fill(run, err);
-	r = r ?: attach_all(run, err);
+	r = r ?: fv_run_attach(run, err);
 	r = r ?: make_ports(run, err);
 	r = r ?: await_pairs(run, err);
 	r = r ?: make_shares(run, err);

@@ -180,6 +180,8 @@ int fv_ep_make_inside(struct fv_run_ep *re, struct fv_err *err);
 /* ---- make.c and remove.c: phases of a run ---- */
 
 int fv_run_make(struct fv_run *run, struct fv_err *err);
+/* attach.c: what ports lack of programs; all of them where maps or programs are new. */
+int fv_run_attach(struct fv_run *run, struct fv_err *err);
 /* What a dry run would do to the host's settings and rules: says it, changes nothing. */
 int fv_run_foresee(struct fv_run *run, struct fv_err *err);
 int fv_run_remove(struct fv_run *run, struct fv_err *err);

@@ -208,7 +208,7 @@ others() {
 	one_line inspect_is_json inspect -j
 	has inspect_programs .programs name:string id:number tag:string attached:array pin:string
 	has inspect_maps .maps name:string id:number pin:string
-	has inspect_links .links id:number pin:string device:string
+	[ $TC$XDP = clsacttc ] || has inspect_links .links id:number pin:string device:string
 	holds inspect_run_ns "$JSON" 'all(.programs[]; .run_ns | type | IN("number", "null"))'
 	# An error is no JSON: one line on stderr, as without.
 	expect_fail error_with_json 1 "nobody" "$FASTVETH" stats -j nobody

@@ -61,6 +61,10 @@ host_routes() {
 	ip -o -6 addr | sed -E 's/ (valid|preferred)_lft [^ ]+//g'
 }
 
+no_tentative() {
+	! ip -6 -o addr show tentative | grep -q .
+}
+
 believes() {
 	host_routes | grep -q "default.* dev fv-$1 .*proto ra"
 }
@@ -69,6 +73,7 @@ rogue() { # NAMESPACE
 	local before rules
 
 	ip -n "$1" addr add fe80::99/64 dev eth0 nodad
+	wait_for 5 no_tentative
 	before=$(host_routes)
 	advertise "$1"
 	advertise "$1"

@@ -27,6 +27,7 @@ send_all() {
 	done
 	at a "$FRAMES" send eth0 "$(mac a)" "$(cat /sys/class/net/fv-a/address)" \
 		>"$FV_TMP/$which.ways"
+	touch "$FV_TMP"/ready.{a,b,c}.over
 	# shellcheck disable=SC2086 # words
 	wait $pids
 }

@@ -31,6 +31,7 @@ lab_file() { # HOOK [LINE...]
 lab() { # HOOK [LINE...]
 	local hooks name
 
+	peers_count
 	unset FASTVETH_NO_TCX
 	[ "$1" != clsact ] || export FASTVETH_NO_TCX=1
 	lab_file "$@" >"$FV_TMP/lab.yaml"
@@ -108,9 +109,25 @@ ours() { # NAME
 		jq -r '.endpoints[0] | "rx \(.rx.packets) tx \(.tx.packets)"'
 }
 
+# Where the device does not count the shortcut, the rest must be exact.
 theirs() { # NAME
-	ip -n "$1" -j -s link show eth0 |
-		jq -r '.[0].stats64 | "rx \(.rx.packets) tx \(.tx.packets)"'
+	ip -n "$1" -j -s link show eth0 | jq -r --argjson more "$(uncounted "$1" packets)" \
+		'.[0].stats64 | "rx \(.rx.packets + $more) tx \(.tx.packets)"'
+}
+
+uncounted() { # NAME packets|bytes
+	if peers_count; then
+		echo 0
+	else
+		counted "$1" "rx.shortcut_$2"
+	fi
+}
+
+# Of this kernel; kernel_tell.sh sees to it that it is true.
+PEERS_COUNT=
+peers_count() {
+	[ -n "$PEERS_COUNT" ] || PEERS_COUNT=$("$FASTVETH" status -j | jq .kernel.peer_counters)
+	[ "$PEERS_COUNT" = true ]
 }
 
 # What ours are ahead in bytes, and packets that the port has lost: of those nobody knows the
@@ -118,7 +135,7 @@ theirs() { # NAME
 ahead() { # NAME HOOK
 	local rx tx lost
 
-	rx=$(($(counted "$1" rx.bytes) - $(inside "$1" rx bytes)))
+	rx=$(($(counted "$1" rx.bytes) - $(inside "$1" rx bytes) - $(uncounted "$1" bytes)))
 	tx=$(($(counted "$1" tx.bytes) - $(inside "$1" tx bytes)))
 	[ "$2" != xdp ] || tx=$((tx - 14 * $(counted "$1" tx.packets)))
 	lost=$(ip -j -s link show "fv-$1" | jq '.[0].stats64.tx.dropped')
