@@ -3,6 +3,7 @@
 #
 # More endpoints than the maps hold: they are replaced by larger ones under traffic, no packet is
 # lost, no counter loses one, reasons included. And back to few. The network: path_lab.bash.
+# kernel: any
 # timeout: 180
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

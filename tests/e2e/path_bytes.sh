@@ -42,7 +42,9 @@ ways() {
 }
 
 # Every error is sent, not only the first few.
+# Redirects are held back by time, too: none of them.
 sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0
 for hook in tcx clsact xdp; do
 	has_hook $hook || continue
 	lab $hook

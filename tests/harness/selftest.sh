@@ -13,6 +13,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 fv_isolate "$@"
 
+unset FV_SLOW
 # Not below /run: the scripts get a /run of their own.
 DIR=/mnt
 mount -t tmpfs tmpfs $DIR
@@ -38,6 +39,22 @@ run_one() {
 		printf '%s\n' "$out" | sed 's/^/# /'
 	fi
 }
+
+# The second time it passes: that counts, and both are told.
+script again <<'X'
+fv_isolate "$@"
+check second_time test -e /mnt/again
+touch /mnt/again
+skip not_twice "here"
+finish
+X
+out=$("$FV_HARNESS/run" --again --kind e2e --tests $DIR again 2>&1)
+check_equal again_counts "1 passed, 0 failed, 1 skipped" "$(tail -n 1 <<<"$out")"
+check again_is_told grep -q "^again: e2e/again: second_time" <<<"$out"
+rm $DIR/again
+out=$("$FV_HARNESS/run" --kind e2e --tests $DIR again 2>&1)
+check_equal without_again_it_fails "0 passed, 1 failed, 1 skipped" "$(tail -n 1 <<<"$out")"
+rm $DIR/again
 
 script counts_cases <<'X'
 fv_isolate "$@"
