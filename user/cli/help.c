@@ -68,7 +68,7 @@ const struct verb verbs[] = {
 	  cmd_list },
 	{ "status", "", "hook and health of each port",
 	  "Exit status 1 if something is not as it was set up; `up`, or the `add` that made it,\n"
-	  "repairs it.\n",
+	  "repairs it. The line on the kernel says what it offers, and so what is in use.\n",
 	  cmd_status },
 	{ "stats", "[NAME]", "packets and bytes of each endpoint, seen from its namespace",
 	  "RX is what arrived in it, TX what it sent: altogether, and by the shortcut. SLOW and DROP\n"
