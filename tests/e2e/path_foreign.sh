@@ -219,6 +219,8 @@ address_goes_to_another clsact
 lab_down clsact
 if has_hook xdp; then
 	lab $TC
+	# Until new devices have announced their addresses twice: it counts every packet.
+	sleep 3
 	with_xdp
 	gone
 	lab_down xdp
