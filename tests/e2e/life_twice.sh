@@ -3,6 +3,7 @@
 #
 # up, up again, down: the second `up` changes nothing, `down` leaves the host as it was before
 # the first, whatever it was. The host: life_lab.bash.
+# kernel: any
 # timeout: 120
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh
