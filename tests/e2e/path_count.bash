@@ -35,7 +35,7 @@ same_after() { # CASE HOOK SHORTCUT|SLOW COMMAND...
 }
 
 both_ways() {
-	iperf a b $B4 -n 50M && iperf b a $A6 -n 50M
+	iperf a b $B4 -n "$(less 50)M" && iperf b a $A6 -n "$(less 50)M"
 }
 
 # The reply of a UDP server that is not there, and what b's own firewall stops, are counted too.
@@ -43,7 +43,7 @@ firewalled() {
 	at b nft 'add table ip t; add chain ip t in { type filter hook input priority 0; };
 		add rule ip t in udp dport 5201 limit rate 1000/second accept;
 		add rule ip t in udp dport 5201 drop'
-	iperf a b $B4 -u -b 0 -l 64 -n 500K
+	iperf a b $B4 -u -b 0 -l 64 -n "$(less 500)K"
 	at b nft delete table ip t
 	at a bash -c "for i in {1..100}; do echo x >/dev/udp/$B4/9; done" 2>/dev/null
 	return 0
@@ -63,7 +63,7 @@ import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, bytes.fromhex('${1:-}'))
 s.connect(('$B4', 9))
-for i in range(20000):
+for i in range($(less 20000)):
     try:
         s.send(b'x' * 20)
     except OSError:
@@ -88,16 +88,16 @@ count() { # HOOK
 	lab "$1"
 	same_after ping "$1" SHORTCUT at a ping -q -i 0.002 -c 100 -W 1 $B4
 	same_after tcp "$1" SHORTCUT both_ways
-	same_after udp "$1" SHORTCUT iperf a b $B6 -u -b 0 -l 64 -n 500K
+	same_after udp "$1" SHORTCUT iperf a b $B6 -u -b 0 -l 64 -n "$(less 500)K"
 	same_after firewall "$1" SHORTCUT firewalled
 	same_after flood "$1" SHORTCUT flood
-	same_after fragments "$1" SLOW iperf a b $B6 -u -b 0 -l 9000 -n 10M
+	same_after fragments "$1" SLOW iperf a b $B6 -u -b 0 -l 9000 -n "$(less 10)M"
 	same_after slow_flood "$1" SLOW flood 01010101
-	same_after host_tcp "$1" SLOW iperf host b $B4 -n 50M
-	same_after host_udp "$1" SLOW iperf host b $B6 -u -b 0 -l 1400 -n 10M
+	same_after host_tcp "$1" SLOW iperf host b $B4 -n "$(less 50)M"
+	same_after host_udp "$1" SLOW iperf host b $B6 -u -b 0 -l 1400 -n "$(less 10)M"
 	refused
 	exact refused "$1" a b
-	iperf host a $A4 -n 50M -R
+	iperf host a $A4 -n "$(less 50)M" -R
 	exact to_the_host "$1" a b
 	check up_again "$FASTVETH" up -q "$FV_TMP/lab.yaml"
 	exact up_again_keeps_them "$1" a b c

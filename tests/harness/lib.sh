@@ -165,6 +165,11 @@ wait_for() {
 	done
 }
 
+# less NUMBER: of packets or bytes, on a machine that is slow.
+less() {
+	echo $(($1 / ${FV_SLOW:-1}))
+}
+
 # kernel_from MAJOR.MINOR: is this one that new? For what tests expect; fastveth itself tries.
 kernel_from() {
 	local have want
