@@ -14,5 +14,5 @@ need path_size_clsact ethtool ip jq nstat ping sha256sum socat ss unshare
 # shellcheck source=tests/e2e/path_size.bash
 . "$(dirname "$0")/path_size.bash"
 
-sizes clsact
+has_hook clsact && sizes clsact
 finish
