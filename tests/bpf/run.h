@@ -5,6 +5,7 @@
 
 #include "bpf/model.h"
 
+/* Where networks cannot have hook xdp (bed_features), XDP programs cannot be run as of a port either. */
 enum hook { HOOK_TC, HOOK_XDP };
 
 /* What the programs say, as the kernel defines it. */

@@ -182,6 +182,8 @@ static bool run(unsigned int n, enum hook hook, enum who from, const struct fram
 	struct want want = model_decide(from, f, meta);
 	char what[64];
 
+	if (hook == HOOK_XDP && !bed_features.xdp)
+		return true;
 	snprintf(what, sizeof(what), "frame %u, %s", n, hook == HOOK_TC ? "tc" : "xdp");
 	note(&want);
 	counts_expect(&expected, from, &want, f->len);
@@ -227,15 +229,18 @@ static void programs_and_model_agree(void **state)
 
 static void every_verdict_came_up(void **state)
 {
+	/* Each frame runs by both hooks, where there are both. */
+	const size_t runs = bed_features.xdp ? 2 : 1;
+
 	(void)state;
 	for (int i = 0; i < FV_SLOW_COUNT; i++)
-		if (seen_slow[i] < 500)
+		if (seen_slow[i] < 250 * runs)
 			fail_msg("slow %s: only %zu", fv_slow_name(i), seen_slow[i]);
 	for (int i = 0; i < FV_DROP_COUNT; i++)
-		if (seen_drop[i] < 500)
+		if (seen_drop[i] < 250 * runs)
 			fail_msg("drop %s: only %zu", fv_drop_name(i), seen_drop[i]);
 	for (enum who who = 0; who < N_WHO; who++)
-		if (who != LATE && who != ALIEN && seen_shortcut[who] < 2000)
+		if (who != LATE && who != ALIEN && seen_shortcut[who] < 900 * runs)
 			fail_msg("shortcut to %s: only %zu", bed[who].port, seen_shortcut[who]);
 	assert_int_equal(seen_shortcut[LATE] + seen_shortcut[ALIEN], 0);
 }

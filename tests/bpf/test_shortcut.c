@@ -200,11 +200,13 @@ static void every_checksum_comes_out_right(void **state)
 			frame_make(&spec, &f);
 			seen[get16(f.b + ETH_SIZE + 10)] = true;
 			assert_int_equal(run_tc(from_ns, bed[WEB].dp.ifindex, &f, &none, &tc), 0);
-			assert_int_equal(run_xdp(xdp_from_ns, bed[WEB].dp.ifindex, &f, &xdp), 0);
 			assert_int_equal(tc.ret, TC_REDIRECT);
-			assert_int_equal(xdp.ret, XDP_REDIRECT);
 			assert_int_equal(ip[8], ttls[i] - 1);
 			assert_int_equal(get16(ip + 10), frame_check(ip, IP4_SIZE));
+			if (!bed_features.xdp)
+				continue;
+			assert_int_equal(run_xdp(xdp_from_ns, bed[WEB].dp.ifindex, &f, &xdp), 0);
+			assert_int_equal(xdp.ret, XDP_REDIRECT);
 			assert_memory_equal(tc.f.b, xdp.f.b, f.len);
 		}
 	}

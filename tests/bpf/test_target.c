@@ -88,7 +88,7 @@ static void every_endpoint_is_found_from_every_other(void **state)
 				assert_int_equal(t.ifindex, bed[to].dp.ifindex);
 				assert_int_equal(t.flags, 0);
 				n++;
-				if (from == JUMBO)
+				if (from == JUMBO || !bed_features.xdp)
 					continue;
 				t = ask(HOOK_XDP, &spec, &want);
 				assert_int_equal(t.calls, 1);
@@ -112,7 +112,8 @@ static void nothing_else_is_redirected(void **state)
 	(void)state;
 	for (size_t i = 0; i < FV_ARRAY_SIZE(rows); i++) {
 		assert_int_equal(ask(HOOK_TC, &rows[i].spec, &rows[i].want).calls, 0);
-		assert_int_equal(ask(HOOK_XDP, &rows[i].spec, &rows[i].want).calls, 0);
+		if (bed_features.xdp)
+			assert_int_equal(ask(HOOK_XDP, &rows[i].spec, &rows[i].want).calls, 0);
 	}
 }
 
