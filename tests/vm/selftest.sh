@@ -108,38 +108,4 @@ none() {
 }
 killed KILL
 killed TERM
-
-# The whole run, not only one of its machines.
-"$VM/run" 6.1 -- kernel_tell >/dev/null 2>&1 </dev/null &
-check run_starts_a_machine wait_for 90 test -e "$FV_ROOT/build/vm/log/6.1-e2e/kernel.log"
-kill -KILL $!
-wait $! 2>/dev/null
-check killed_run_leaves_no_machine wait_for 5 none
-
-# A person at a terminal.
-session=$(python3 - "$VM/shell" <<'X'
-import os, pty, sys, time
-pid, fd = pty.fork()
-if not pid:
-    os.execv(sys.argv[1], [sys.argv[1], "6.1"])
-os.set_blocking(fd, False)
-text, sent, end = b"", False, time.time() + 60
-while time.time() < end:
-    try:
-        text += os.read(fd, 4096)
-    except BlockingIOError:
-        time.sleep(0.1)
-    except OSError:
-        break
-    if not sent and b"# " in text:
-        os.write(fd, b"echo kernel $(uname -r); ls -d tests/vm; exit 5\n")
-        sent = True
-print(text.decode(errors="replace"))
-print("exit code", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-X
-)
-check shell_is_in_that_kernel grep -q '^kernel 6\.1\.' <<<"$session"
-check shell_is_in_this_tree grep -q '^tests/vm' <<<"$session"
-check_equal shell_ends_with_its_code "exit code 5" "$(tail -n 1 <<<"$session")"
-check_equal shell_leaves_nothing 0 "$(machines)"
 finish
