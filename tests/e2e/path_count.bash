@@ -16,17 +16,21 @@ iperf() {
 	wait $server
 }
 
+received() { # NAME: packets by the shortcut and by the slow path
+	"$FASTVETH" stats -j "$1" | jq -r '.endpoints[0].rx |
+		"\(.shortcut_packets) \(.packets - .shortcut_packets)"'
+}
+
 # Packets and bytes of both kinds for everything that moves, and that they did move.
 same_after() { # CASE HOOK SHORTCUT|SLOW COMMAND...
-	local case=$1 hook=$2 way=$3 shortcut other
+	local case=$1 hook=$2 way=$3 shortcut other more_shortcut more_other
 
 	shift 3
-	shortcut=$(counted b rx.shortcut_packets)
-	other=$(($(counted b rx.packets) - shortcut))
+	read -r shortcut other < <(received b)
 	check "$case" "$@"
 	exact "$case" "$hook" a b c
-	shortcut=$(($(counted b rx.shortcut_packets) - shortcut))
-	other=$(($(counted b rx.packets) - $(counted b rx.shortcut_packets) - other))
+	read -r more_shortcut more_other < <(received b)
+	shortcut=$((more_shortcut - shortcut)) other=$((more_other - other))
 	if [ "$way" = SHORTCUT ]; then
 		check "${case}_took_the_shortcut" test $shortcut -gt 50 -a $other -lt 10
 	else

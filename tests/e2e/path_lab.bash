@@ -44,7 +44,7 @@ lab() { # HOOK [LINE...]
 	check_equal "$1_is_used" "$1" "$hooks" || finish
 	# What new devices announce of themselves has been lost or not.
 	for name in a b c; do
-		AHEAD[$name]=$(settled "$name" "$1")
+		IFS='|' read -r _ _ AHEAD["$name"] < <(settled "$name" "$1")
 	done
 }
 
@@ -103,26 +103,6 @@ inside() { # NAME rx|tx packets|bytes: what `ip -s link` says there
 	ip -n "$1" -j -s link show eth0 | jq ".[0].stats64.$2.$3"
 }
 
-# Counters of NAME: ours, and those of its device inside.
-ours() { # NAME
-	"$FASTVETH" stats -j "$1" |
-		jq -r '.endpoints[0] | "rx \(.rx.packets) tx \(.tx.packets)"'
-}
-
-# Where the device does not count the shortcut, the rest must be exact.
-theirs() { # NAME
-	ip -n "$1" -j -s link show eth0 | jq -r --argjson more "$(uncounted "$1" packets)" \
-		'.[0].stats64 | "rx \(.rx.packets + $more) tx \(.tx.packets)"'
-}
-
-uncounted() { # NAME packets|bytes
-	if peers_count; then
-		echo 0
-	else
-		counted "$1" "rx.shortcut_$2"
-	fi
-}
-
 # Of this kernel; kernel_tell.sh sees to it that it is true.
 PEERS_COUNT=
 peers_count() {
@@ -130,53 +110,55 @@ peers_count() {
 	[ "$PEERS_COUNT" = true ]
 }
 
-# What ours are ahead in bytes, and packets that the port has lost: of those nobody knows the
-# bytes. With hook xdp the device counts what it sends without its Ethernet header.
-ahead() { # NAME HOOK
-	local rx tx lost
-
-	rx=$(($(counted "$1" rx.bytes) - $(inside "$1" rx bytes) - $(uncounted "$1" bytes)))
-	tx=$(($(counted "$1" tx.bytes) - $(inside "$1" tx bytes)))
-	[ "$2" != xdp ] || tx=$((tx - 14 * $(counted "$1" tx.packets)))
-	lost=$(ip -j -s link show "fv-$1" | jq '.[0].stats64.tx.dropped')
-	echo "$lost: $rx $tx"
+# "OURS|THEIRS|LOST: RX TX" of NAME: packets by our counters and by its device inside (where that does not
+# count the shortcut, the rest must be exact), packets that the port has lost, and what
+# ours are ahead in bytes. With hook xdp the device counts what it sends without its Ethernet header.
+numbers() { # NAME HOOK
+	{
+		"$FASTVETH" stats -j "$1"
+		ip -n "$1" -j -s link show eth0
+		ip -j -s link show "fv-$1"
+	} | jq -rs --argjson count "$(peers_count && echo true || echo false)" \
+		--argjson header "$([ "$2" = xdp ] && echo 14 || echo 0)" '
+		.[0].endpoints[0] as $o | .[1][0].stats64 as $t | .[2][0].stats64.tx.dropped as $lost |
+		(if $count then 0 else $o.rx.shortcut_packets end) as $more |
+		(if $count then 0 else $o.rx.shortcut_bytes end) as $more_bytes |
+		"rx \($o.rx.packets) tx \($o.tx.packets)|" +
+		"rx \($t.rx.packets + $more) tx \($t.tx.packets)|" +
+		"\($lost): \($o.rx.bytes - $t.rx.bytes - $more_bytes) " +
+		"\($o.tx.bytes - $t.tx.bytes - $header * $o.tx.packets)"'
 }
 
-# exact CASE HOOK NAME...: packets always, bytes where nothing was lost since the last call.
-# Two counts that are equal by chance stay so only if nothing moves.
-declare -A AHEAD=()
-
-# The two are read one after the other, and a packet may come between: until it says the same twice.
+# The two are read one after the other, and a packet may come between: until it says the same
+# twice, and that both are the same (or time is up: then they are not).
 settled() { # NAME HOOK
-	local before now tries
+	local before now tries ours theirs
 
-	now=$(ahead "$@")
-	for ((tries = 0; tries < 10; tries++)); do
+	now=$(numbers "$@")
+	for ((tries = 0; tries < 15; tries++)); do
 		before=$now
 		sleep 0.2
-		now=$(ahead "$@")
-		[ "$now" != "$before" ] || break
+		now=$(numbers "$@")
+		IFS='|' read -r ours theirs _ <<<"$now"
+		[ "$now" != "$before" ] || [ "$ours" != "$theirs" ] || break
 	done
 	echo "$now"
 }
 
+# exact CASE HOOK NAME...: packets always, bytes where nothing was lost since the last call.
+declare -A AHEAD=()
 exact() {
-	local case=$1 hook=$2 name now
+	local case=$1 hook=$2 name ours theirs ahead
 
 	shift 2
 	for name; do
-		wait_for 3 same_counts "$name"
-		check_equal "${case}_$name" "$(theirs "$name")" "$(ours "$name")"
-		now=$(settled "$name" "$hook")
-		if [ "${AHEAD[$name]%:*}" = "${now%:*}" ]; then
-			check_equal "${case}_bytes_$name" "${AHEAD[$name]}" "$now"
+		IFS='|' read -r ours theirs ahead < <(settled "$name" "$hook")
+		check_equal "${case}_$name" "$theirs" "$ours"
+		if [ "${AHEAD[$name]%:*}" = "${ahead%:*}" ]; then
+			check_equal "${case}_bytes_$name" "${AHEAD[$name]}" "$ahead"
 		fi
-		AHEAD[$name]=$now
+		AHEAD[$name]=$ahead
 	done
-}
-
-same_counts() { # NAME
-	[ "$(theirs "$1")" = "$(ours "$1")" ]
 }
 
 # In the background, as the process $STARTED itself: `at ... &` would be a shell around it.
