@@ -13,7 +13,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 fv_isolate "$@"
 
-unset FV_SLOW
+unset FV_SLOW FV_TEST_LIMIT
 # Not below /run: the scripts get a /run of their own.
 DIR=/mnt
 mount -t tmpfs tmpfs $DIR
@@ -119,6 +119,9 @@ finish
 X
 run_one kills_a_hanging_group "0 passed, 1 failed, 0 skipped" "killed at its time limit of 1 s"
 check_fails nothing_is_left_of_it pgrep -f 'sleep 7346'
+export FV_SLOW=100 FV_TEST_LIMIT=2
+run_one kills_a_hanging_group "0 passed, 1 failed, 0 skipped" "killed at its time limit of 2 s"
+unset FV_SLOW FV_TEST_LIMIT
 
 script leaves_nothing_running <<'X'
 fv_isolate "$@"
