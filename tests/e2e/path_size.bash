@@ -160,6 +160,12 @@ sizes() { # HOOK
 	[ "$1" = xdp ] || raised
 	lab_down "$1"
 
+	if [ "$1" = xdp ] && [ "$("$FASTVETH" status -j | jq .kernel.xdp_frags)" = false ]; then
+		lab_file xdp "mtu: 9000" >"$FV_TMP/lab.yaml"
+		expect_fail mtu_9000_is_refused 1 "takes an MTU of at most 3498" \
+			"$FASTVETH" up -q "$FV_TMP/lab.yaml"
+		return
+	fi
 	lab "$1" "mtu: 9000"
 	shortcuts mtu_9000_ping 1 pinged 8972 $B4
 	shortcuts mtu_9000_ping_ipv6 1 pinged 8952 $B6

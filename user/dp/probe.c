@@ -16,21 +16,23 @@
 /* Names that the headers of Debian 12 do not have yet. */
 #define TCX_INGRESS 46
 #define XDP_HAS_FRAGS (1U << 5)
+#define XDP_DEV_BOUND_ONLY (1U << 6)
+#define LOOPBACK 1 /* ifindex of lo in every namespace */
 
-static int load_tiny(enum bpf_prog_type type, int retval, __u32 flags)
+static int load_tiny(enum bpf_prog_type type, int retval, __u32 flags, __u32 ifindex)
 {
 	const struct bpf_insn insns[] = {
 		{ .code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = retval },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_flags = flags);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_flags = flags, .prog_ifindex = ifindex);
 
 	return bpf_prog_load(type, "fv_probe", "GPL", insns, FV_ARRAY_SIZE(insns), &opts);
 }
 
 static bool has_tcx(void)
 {
-	FV_AUTO_FD int prog = load_tiny(BPF_PROG_TYPE_SCHED_CLS, -1, 0);
+	FV_AUTO_FD int prog = load_tiny(BPF_PROG_TYPE_SCHED_CLS, -1, 0, 0);
 	const char *off = getenv("FASTVETH_NO_TCX");
 	int link;
 
@@ -45,11 +47,20 @@ static bool has_tcx(void)
 	return link == -ENODEV;
 }
 
+/*
+ * From 5.18 on a program may take frames of several buffers, but a map of devices takes them only
+ * since 6.3: before, the redirect fails and the frame is lost. Programs bound to a device came
+ * with 6.3, too: a kernel without them refuses the flag before it looks at the device.
+ */
 static bool has_xdp_frags(void)
 {
-	FV_AUTO_FD int prog = load_tiny(BPF_PROG_TYPE_XDP, XDP_PASS, XDP_HAS_FRAGS);
+	FV_AUTO_FD int frags = load_tiny(BPF_PROG_TYPE_XDP, XDP_PASS, XDP_HAS_FRAGS, 0);
+	FV_AUTO_FD int bound = -1;
 
-	return prog >= 0;
+	if (frags < 0)
+		return false;
+	bound = load_tiny(BPF_PROG_TYPE_XDP, XDP_PASS, XDP_DEV_BOUND_ONLY, LOOPBACK);
+	return bound >= 0 || bound == -EOPNOTSUPP;
 }
 
 static int lacks(struct fv_err *err, const char *what)
@@ -67,7 +78,7 @@ int fv_dp_probe(struct fv_err *err, struct fv_features *ret)
 	struct fv_features f = {};
 	int prog, r;
 
-	prog = load_tiny(BPF_PROG_TYPE_SCHED_CLS, -1, 0);
+	prog = load_tiny(BPF_PROG_TYPE_SCHED_CLS, -1, 0, 0);
 	if (prog == -EPERM)
 		return fv_err_set(
 			err, prog,
