@@ -1,97 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Events of the kernel: each change is told, nothing is told of others, a loss is told once.
+ * Events of the kernel: each change is told, nothing is told of others.
  *
  * Runs in namespaces of its own, and only where FV_TEST_NETNS=1 says that it is meant to.
  */
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "net/monitor.h"
-#include "unit/net_test.h"
-
-#define MAX_INDEX 8192
-
-static int open_monitor(void **state)
-{
-	static struct fv_monitor *m;
-
-	OK(fv_monitor_open(&err, &m));
-	*state = m;
-	return 0;
-}
-
-static int close_monitor(void **state)
-{
-	struct fv_monitor *m = *state;
-
-	fv_monitor_close(&m);
-	assert_null(m);
-	fv_monitor_close(&m);
-	SH("ip link set lo down; ip link del group 7 2>/dev/null; :");
-	return 0;
-}
-
-static bool readable(const struct fv_monitor *m)
-{
-	struct pollfd fd = { .fd = fv_monitor_fd(m), .events = POLLIN };
-
-	return poll(&fd, 1, 0) == 1;
-}
-
-static int read_one(struct fv_monitor *m, struct fv_monitor_event *ret)
-{
-	struct fv_err error = { 0 };
-	int r = fv_monitor_read(m, &error, ret);
-
-	if (r < 0)
-		fail_msg("fv_monitor_read: %d: %s", r, error.msg);
-	return r;
-}
-
-struct seen {
-	int n[FV_EVENT_LOST + 1];
-	int n_bridge;
-	struct fv_monitor_event link, gone, tc, bridge; /* the last of each */
-};
-
-/* All there is for now; kept is what is said of one device (0: of any). */
-static struct seen read_all(struct fv_monitor *m, int of)
-{
-	struct fv_monitor_event event;
-	struct seen seen = { 0 };
-
-	while (read_one(m, &event)) {
-		seen.n[event.what]++;
-		if (of && of != event.ifindex)
-			continue;
-		if (event.what == FV_EVENT_LINK_GONE) {
-			seen.gone = event;
-		} else if (event.what == FV_EVENT_TC) {
-			seen.tc = event;
-		} else if (event.what == FV_EVENT_LINK_NEW && event.from_bridge) {
-			seen.n_bridge++;
-			seen.bridge = event;
-		} else if (event.what == FV_EVENT_LINK_NEW) {
-			seen.link = event;
-		}
-	}
-	assert_false(readable(m));
-	return seen;
-}
-
-static void expect_link(const struct fv_monitor_event *event, const char *name, int ifindex)
-{
-	assert_string_equal(event->name, name);
-	assert_int_equal(event->ifindex, ifindex);
-}
+#include "unit/monitor_test.h"
 
 /* ---- devices ---- */
 
@@ -190,16 +112,6 @@ static void tells_of_bridges(void **state)
 		assert_int_equal(seen.bridge.master, 0);
 }
 
-/* A kernel without the parts of it is no failure. */
-static struct seen seen_after(struct fv_monitor *m, const char *command)
-{
-	if (sh("%s 2>/dev/null", command)) {
-		print_message("not in this kernel: %s\n", command);
-		skip();
-	}
-	return read_all(m, 0);
-}
-
 /* What a bridge says of itself: it is in none. */
 static void tells_of_no_bridge_in_itself(void **state)
 {
@@ -283,8 +195,6 @@ static void tells_of_policies(void **state)
 	assert_int_equal(seen.n[FV_EVENT_RULES], 0);
 }
 
-/* ---- trust and losses ---- */
-
 static void hears_nobody_but_the_kernel(void **state)
 {
 	FV_AUTO_FD int other = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -304,180 +214,6 @@ static void hears_nobody_but_the_kernel(void **state)
 	assert_true(readable(m));
 	seen = read_all(m, 0);
 	assert_int_equal(seen.n[FV_EVENT_LINK_NEW], 0);
-}
-
-/* The monitor does not lend its sockets: whatever is a netlink socket of the kind is one. */
-static void shrink_buffers(int protocol)
-{
-	int size = 4096, have, found = 0;
-	socklen_t len = sizeof(have);
-
-	for (int fd = 3; fd < 64; fd++) {
-		if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &have, &len) < 0 || have != AF_NETLINK ||
-		    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &have, &len) < 0 || have != protocol)
-			continue;
-		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
-		found++;
-	}
-	if (!found)
-		skip();
-}
-
-/* As many events; of one that is down, none. */
-static void set_aliases(struct fv_rtnl *rt, int n)
-{
-	char alias[16];
-
-	queue_up(rt, 1, false);
-	for (int i = 0; i < n; i++) {
-		struct fv_link_change change = {
-			.ifindex = 1,
-			.what = "lo",
-			.up = -1,
-			.alias = alias,
-		};
-
-		snprintf(alias, sizeof(alias), "%d", i);
-		OK(fv_link_change(rt, &change, &err));
-	}
-	OK(fv_rtnl_flush(rt, &err));
-}
-
-static void tells_a_loss_once(void **state)
-{
-	FV_CLEANUP(fv_rtnl_close) struct fv_rtnl *rt = NULL;
-	struct fv_monitor *m = *state;
-	struct seen seen;
-
-	shrink_buffers(NETLINK_ROUTE);
-	OK(fv_rtnl_open(&err, &rt));
-	for (int round = 0; round < 3; round++) {
-		set_aliases(rt, 400);
-		assert_true(readable(m));
-		seen = read_all(m, 0);
-		assert_int_equal(seen.n[FV_EVENT_LOST], 1);
-		/* They are in no order with what is missing: none of them is told. */
-		assert_int_equal(seen.n[FV_EVENT_LINK_NEW], 0);
-
-		/* From there on all is told again. */
-		for (int i = 0; i < 3; i++) {
-			set_aliases(rt, 1);
-			seen = read_all(m, 0);
-			assert_int_equal(seen.n[FV_EVENT_LOST], 0);
-			assert_true(seen.n[FV_EVENT_LINK_NEW] >= 1);
-			expect_link(&seen.link, "lo", 1);
-		}
-	}
-}
-
-static void holds_what_a_host_makes_at_once(void **state)
-{
-	FV_CLEANUP(fv_rtnl_close) struct fv_rtnl *rt = NULL;
-	struct fv_monitor *m = *state;
-	struct seen seen;
-
-	OK(fv_rtnl_open(&err, &rt));
-	set_aliases(rt, 1000);
-	seen = read_all(m, 0);
-	assert_int_equal(seen.n[FV_EVENT_LOST], 0);
-	assert_true(seen.n[FV_EVENT_LINK_NEW] >= 1000);
-}
-
-/* A loss of what was only to be one event is that event. */
-static void loses_no_rules(void **state)
-{
-	struct fv_monitor *m = *state;
-	struct seen seen;
-
-	shrink_buffers(NETLINK_NETFILTER);
-	if (sh("nft add table inet t 2>/dev/null"))
-		skip();
-	SH("for i in $(seq 300); do echo add chain inet t c$i; done | nft -f -");
-	seen = read_all(m, 0);
-	assert_int_equal(seen.n[FV_EVENT_RULES], 1);
-	assert_int_equal(seen.n[FV_EVENT_LOST], 0);
-	SH("nft delete table inet t");
-	seen = read_all(m, 0);
-	assert_int_equal(seen.n[FV_EVENT_RULES], 1);
-}
-
-/* ---- from the start ---- */
-
-static void make_and_delete(void)
-{
-	FV_CLEANUP(fv_rtnl_close) struct fv_rtnl *rt = NULL;
-	FV_AUTO_FD int self = -1;
-	char name[16], old[16];
-
-	OK(fv_rtnl_open(&err, &rt));
-	OK(fv_netns_self(&err, &self));
-	for (int i = 0; i < 150; i++) {
-		struct fv_veth veth = {
-			.port = name,
-			.ifname = old,
-			.port_mac = test_port_mac,
-			.mac = test_mac,
-			.mtu = 1500,
-			.group = 7,
-			.netns_fd = self,
-		};
-
-		snprintf(name, sizeof(name), "p%d", i);
-		snprintf(old, sizeof(old), "q%d", i);
-		OK(fv_link_create_veth(rt, &veth, &err));
-		OK(fv_rtnl_flush(rt, &err));
-		if (i % 3 == 2) {
-			snprintf(old, sizeof(old), "p%d", i - 2);
-			OK(fv_link_delete(rt, (int)if_nametoindex(old), old, FV_ACCEPT_NONE, &err));
-			OK(fv_rtnl_flush(rt, &err));
-		}
-	}
-}
-
-static void list(struct fv_rtnl *rt, bool *ret)
-{
-	FV_AUTO_FREE struct fv_link *links = NULL;
-	size_t n = 0;
-
-	OK(fv_link_dump(rt, &err, &links, &n));
-	for (size_t i = 0; i < n; i++) {
-		assert_true(links[i].ifindex < MAX_INDEX);
-		ret[links[i].ifindex] = true;
-	}
-}
-
-static void misses_nothing_between_opening_and_listing(void **state)
-{
-	FV_CLEANUP(fv_monitor_close) struct fv_monitor *m = NULL;
-	FV_CLEANUP(fv_rtnl_close) struct fv_rtnl *rt = NULL;
-	static bool known[MAX_INDEX], there[MAX_INDEX];
-	struct fv_monitor_event event;
-	int status, events = 0;
-	pid_t pid;
-
-	(void)state;
-	OK(fv_rtnl_open(&err, &rt));
-	pid = fork();
-	if (!pid) {
-		make_and_delete();
-		_exit(0);
-	}
-	/* In the middle of it. */
-	while (!if_nametoindex("q20"))
-		assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
-	OK(fv_monitor_open(&err, &m));
-	list(rt, known);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	while (read_one(m, &event)) {
-		assert_true(event.what <= FV_EVENT_LINK_GONE && event.ifindex < MAX_INDEX);
-		known[event.ifindex] = event.what == FV_EVENT_LINK_NEW;
-		events++;
-	}
-	assert_true(events > 0);
-	list(rt, there);
-	assert_memory_equal(known, there, sizeof(there));
-	SH("ip link del group 7");
 }
 
 static void wakes_who_waits(void **state)
@@ -532,11 +268,7 @@ int main(void)
 		TEST(tells_of_rules_once),
 		TEST(tells_of_policies),
 		TEST(hears_nobody_but_the_kernel),
-		TEST(tells_a_loss_once),
-		TEST(holds_what_a_host_makes_at_once),
-		TEST(loses_no_rules),
 		TEST(wakes_who_waits),
-		cmocka_unit_test(misses_nothing_between_opening_and_listing),
 		cmocka_unit_test(says_which_privilege_is_missing),
 	};
 

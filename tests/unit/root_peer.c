@@ -80,7 +80,9 @@ static int close_hosts(void **state)
 
 	if (h->pid)
 		end_process(h->pid);
-	SH("ip link del br0; ip link del group 7");
+	OK(fv_link_delete(h->rt, h->br.ifindex, "br0", FV_ACCEPT_NONE, &err));
+	OK(fv_link_delete_group(h->rt, 7, &err));
+	OK(fv_rtnl_flush(h->rt, &err));
 	OK(fv_netns_unname("web", &err));
 	fv_rtnl_close(&h->rt);
 	close(h->named);
