@@ -94,4 +94,18 @@ static inline void queue_up(struct fv_rtnl *rt, int ifindex, bool no_ip6_ll)
 	OK(fv_link_change(rt, &change, &err));
 }
 
+/* A command of the shell; its exit status. */
+static inline __attribute__((format(printf, 1, 2))) int sh(const char *format, ...)
+{
+	char command[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	return system(command);
+}
+
+#define SH(...) assert_int_equal(sh(__VA_ARGS__), 0)
+
 #endif /* FV_TEST_NET_TEST_H */

@@ -56,6 +56,7 @@ static void reads_a_link(void **state)
 	mnl_attr_put_u32(nlh, IFLA_MTU, 1500);
 	mnl_attr_put_u32(nlh, IFLA_LINK, 2);
 	mnl_attr_put_u32(nlh, IFLA_LINK_NETNSID, 3);
+	mnl_attr_put_u32(nlh, IFLA_MASTER, 9);
 	mnl_attr_put(nlh, IFLA_STATS64, sizeof(stats), &stats);
 	mnl_attr_put_u32(nlh, 0x3ffe, 1);
 	nest = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
@@ -81,6 +82,7 @@ static void reads_a_link(void **state)
 	assert_int_equal(link.mtu, 1500);
 	assert_int_equal(link.peer_ifindex, 2);
 	assert_int_equal(link.peer_nsid, 3);
+	assert_int_equal(link.master, 9);
 	assert_true(link.no_ip6_ll);
 	assert_int_equal(link.xdp_prog, 4711);
 	assert_int_equal(link.rx_packets, 1);
@@ -106,6 +108,7 @@ static void reads_a_link_that_says_little(void **state)
 	assert_int_equal(link.mtu, 0);
 	assert_int_equal(link.rx_packets, 5);
 	assert_int_equal(link.peer_nsid, -1);
+	assert_int_equal(link.master, 0);
 	assert_false(link.no_ip6_ll);
 	assert_int_equal(link.xdp_prog, 0);
 }

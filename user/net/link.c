@@ -225,12 +225,11 @@ bool fv_link_parse(const struct nlmsghdr *nlh, void *item)
 	fv_attr_bytes(tb[IFLA_GROUP], &link->group, sizeof(link->group));
 	fv_attr_bytes(tb[IFLA_LINK], &link->peer_ifindex, sizeof(link->peer_ifindex));
 	fv_attr_bytes(tb[IFLA_LINK_NETNSID], &link->peer_nsid, sizeof(link->peer_nsid));
+	fv_attr_bytes(tb[IFLA_MASTER], &link->master, sizeof(link->master));
 	fv_attr_bytes(fv_attr_nested(fv_attr_nested(tb[IFLA_AF_SPEC], AF_INET6),
 				     IFLA_INET6_ADDR_GEN_MODE),
 		      &mode, sizeof(mode));
 	link->no_ip6_ll = mode == IN6_ADDR_GEN_MODE_NONE;
-	fv_attr_bytes(fv_attr_nested(tb[IFLA_XDP], IFLA_XDP_PROG_ID), &link->xdp_prog,
-		      sizeof(link->xdp_prog));
 	fv_attr_bytes(fv_attr_nested(tb[IFLA_XDP], IFLA_XDP_PROG_ID), &link->xdp_prog,
 		      sizeof(link->xdp_prog));
 	if (tb[IFLA_STATS64])
@@ -304,6 +303,45 @@ int fv_link_find(struct fv_rtnl *rt, const char *name, struct fv_err *err, struc
 	return r;
 }
 
+/*
+ * Asks for a device by index, here (nsid -1) or in a namespace that has this id here. -ENODEV
+ * without a message if there is none; the kernel's word for an id without a namespace is EINVAL.
+ */
+static int ask_device(struct fv_rtnl *rt, int nsid, int ifindex,
+		      bool (*parse)(const struct nlmsghdr *nlh, void *ret), struct fv_err *err,
+		      void *ret)
+{
+	char buf[256] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct fv_err cause = { 0 };
+	int r;
+
+	/* Without an index the request would mean something else. */
+	if (ifindex <= 0)
+		return -ENODEV;
+	nlh->nlmsg_type = RTM_GETLINK;
+	put_ifinfo(nlh, ifindex);
+	if (nsid >= 0)
+		mnl_attr_put_u32(nlh, IFLA_TARGET_NETNSID, (uint32_t)nsid);
+	r = fv_rtnl_ask(rt, nlh, "look up a device", ENODEV, parse, &cause, ret);
+	if (r == -EINVAL && nsid >= 0)
+		return -ENODEV;
+	if (r && err && !err->code)
+		*err = cause;
+	return r;
+}
+
+int fv_link_peer(struct fv_rtnl *rt, int nsid, int ifindex, struct fv_err *err, struct fv_link *ret)
+{
+	struct fv_link link = { 0 };
+	int r;
+
+	r = ask_device(rt, nsid, ifindex, fv_link_parse, err, &link);
+	if (!r)
+		*ret = link;
+	return r;
+}
+
 static bool parse_running(const struct nlmsghdr *nlh, void *ret)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
@@ -316,14 +354,7 @@ static bool parse_running(const struct nlmsghdr *nlh, void *ret)
 
 int fv_link_sends(struct fv_rtnl *rt, int nsid, int ifindex, struct fv_err *err, bool *ret)
 {
-	char buf[256] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-
-	nlh->nlmsg_type = RTM_GETLINK;
-	put_ifinfo(nlh, ifindex);
-	if (nsid >= 0)
-		mnl_attr_put_u32(nlh, IFLA_TARGET_NETNSID, (uint32_t)nsid);
-	return fv_rtnl_ask(rt, nlh, "look up a device", ENODEV, parse_running, err, ret);
+	return ask_device(rt, nsid, ifindex, parse_running, err, ret);
 }
 
 static bool parse_nsid(const struct nlmsghdr *nlh, void *ret)

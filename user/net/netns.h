@@ -53,6 +53,22 @@ bool fv_netns_same(int a, int b);
  */
 int fv_netns_find(dev_t dev, ino_t ino, struct fv_err *err, int *ret_fd);
 
+struct fv_nsid {
+	int nsid; /* id that the socket's namespace has for it */
+	dev_t dev;
+	ino_t ino;
+	char name[256]; /* in /run/netns, the first of several; "": none */
+	pid_t pid;	/* a process in it, the one with the lowest pid; 0: none */
+};
+
+/*
+ * fv_nsid_map - which namespace is behind an id: each that the socket's namespace has an id for,
+ * and that a name in /run/netns or a process (its main thread) holds. *ret is one malloc'ed array,
+ * sorted by nsid. What cannot be looked at, or ends meanwhile, is left out; name and pid may be
+ * gone, the pid another's, when they are used: dev and ino tell. Ids are given again, too.
+ */
+int fv_nsid_map(struct fv_rtnl *rt, struct fv_err *err, struct fv_nsid **ret, size_t *ret_n);
+
 /*
  * fv_netns_name - make /run/netns/NAME (a bind mount, as ip-netns(8) does, with
  * /run/netns a shared mount so that other mount namespaces see it). -EEXIST.

@@ -206,7 +206,7 @@ static int take_if(int fd, const struct identity *id, int *ret_fd)
 	return -ENOENT;
 }
 
-static int open_dir(const char *path, struct fv_err *err, DIR **ret)
+int fv_netns_open_dir(const char *path, struct fv_err *err, DIR **ret)
 {
 	int r;
 
@@ -223,7 +223,7 @@ static int find_name(const struct identity *id, struct fv_err *err, int *ret_fd)
 	const struct dirent *entry;
 	int r, fd;
 
-	r = open_dir(FV_NETNS_DIR, err, &dir);
+	r = fv_netns_open_dir(FV_NETNS_DIR, err, &dir);
 	if (r)
 		return r;
 	while ((entry = readdir(dir))) {
@@ -241,7 +241,7 @@ static int find_process(const struct identity *id, struct fv_err *err, int *ret_
 	const struct dirent *entry;
 	int r, fd;
 
-	r = open_dir("/proc", err, &dir);
+	r = fv_netns_open_dir("/proc", err, &dir);
 	if (r)
 		return r;
 	while ((entry = readdir(dir))) {

@@ -88,6 +88,7 @@ struct fv_link {
 	bool up;	   /* IFF_UP */
 	int peer_ifindex;  /* IFLA_LINK; 0: none */
 	int peer_nsid;	   /* IFLA_LINK_NETNSID; -1: none, same namespace */
+	int master;	   /* IFLA_MASTER: ifindex of the bridge (bond, ...) it is in; 0: none */
 	bool no_ip6_ll;	   /* addr_gen_mode is none */
 	uint32_t xdp_prog; /* id of the XDP program on it; 0: none */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, tx_dropped;
@@ -100,6 +101,17 @@ int fv_link_dump_group(struct fv_rtnl *rt, uint32_t group, struct fv_err *err, s
 		       size_t *ret_n);
 /* -ENODEV without a message in err where there is none. */
 int fv_link_find(struct fv_rtnl *rt, const char *name, struct fv_err *err, struct fv_link *ret);
+
+/*
+ * fv_link_peer - the device of this index in another namespace, without going there: a veth's
+ * other end, by peer_nsid and peer_ifindex. -ENODEV without a message where there is none (any
+ * more), or no namespace of this id. Ids are given again: what is returned is the other end only
+ * if its own peer_ifindex leads back. All of the result is as the socket's namespace sees it, also
+ * ret->peer_nsid: that is an id for itself, which the kernel gives it if it had none.
+ * @nsid: id that the socket's namespace has for the other; -1: the same
+ */
+int fv_link_peer(struct fv_rtnl *rt, int nsid, int ifindex, struct fv_err *err,
+		 struct fv_link *ret);
 
 /*
  * fv_link_sends - does the device take packets: up, and its other end seen to be up, which is a
