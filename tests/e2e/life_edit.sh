@@ -173,8 +173,8 @@ edit endpoints_go "remove lab/e remove lab/s" '/^ +[es]: /d'
 
 # ---- the other network ----
 
-edit mtu "change other/x change other/y" '/other:/,$ s/mtu: 1500/mtu: 9000/'
-check mtu_is_used ip netns exec x ping -q -c 1 -W 1 -M "do" -s 8972 10.78.0.20
+edit mtu "change other/x change other/y" '/other:/,$ s/mtu: 1500/mtu: 3400/'
+check mtu_is_used ip netns exec x ping -q -c 1 -W 1 -M "do" -s 3372 10.78.0.20
 if has_hook xdp; then
 	edit hook_xdp "change other/x change other/y" '/other:/,$ s/hook: tc/hook: xdp/'
 	reaches_shortly hook_xdp_works x y 10.78.0.20
