@@ -220,8 +220,8 @@ static int ask_legacy(const char *names, const char *program, struct fv_err *err
 
 /*
  * ebtables-legacy: the kernel tells no one which tables are in use, and creates one that is asked
- * for. But each rule with a limit holds its module, in whichever namespace it is. Its other
- * extensions see addresses and marks only. Where it is built in there is no telling.
+ * for. But each rule with a limit holds its module, in whichever namespace it is. Where that is
+ * built in there is no telling, nor from the module of its string match, which iptables has, too.
  */
 static int ask_ebtables(struct fv_err *err, struct fv_gate_list *add)
 {
