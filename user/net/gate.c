@@ -44,15 +44,16 @@ static void name_policy(const struct xfrm_userpolicy_info *info, char *ret, size
 
 static int take_policy(const struct nlmsghdr *nlh, void *data)
 {
-	const struct xfrm_userpolicy_info *info = mnl_nlmsg_get_payload(nlh);
 	struct policies *policies = data;
+	struct xfrm_userpolicy_info info;
 
-	/* Policies of single sockets are listed with directions of their own, behind the others. */
-	if (nlh->nlmsg_type != XFRM_MSG_NEWPOLICY ||
-	    mnl_nlmsg_get_payload_len(nlh) < sizeof(*info) || info->dir > XFRM_POLICY_FWD)
+	if (nlh->nlmsg_type != XFRM_MSG_NEWPOLICY || mnl_nlmsg_get_payload_len(nlh) < sizeof(info))
 		return MNL_CB_OK;
-	if (!policies->n++)
-		name_policy(info, policies->first, sizeof(policies->first));
+	/* Copied: it wants 8 bytes of alignment, netlink gives 4. */
+	memcpy(&info, mnl_nlmsg_get_payload(nlh), sizeof(info));
+	/* Policies of single sockets are listed with directions of their own, behind the others. */
+	if (info.dir <= XFRM_POLICY_FWD && !policies->n++)
+		name_policy(&info, policies->first, sizeof(policies->first));
 	return MNL_CB_OK;
 }
 
