@@ -252,6 +252,21 @@ static void sees_limits_of_ebtables_legacy(void **state)
 	assert_int_equal(umount("/sys/module"), 0);
 }
 
+/* Newer kernels have no such setting; the file is made here. */
+static void sees_helpers_chosen_by_conntrack(void **state)
+{
+	static const char dir[] = "/proc/sys/net/netfilter";
+
+	(void)state;
+	if (mount("tmpfs", dir, "tmpfs", 0, NULL))
+		skip();
+	must("echo 0 >/proc/sys/net/netfilter/nf_conntrack_helper");
+	expect(ask_rules, "", "none by itself");
+	must("echo 1 >/proc/sys/net/netfilter/nf_conntrack_helper");
+	expect(ask_rules, "helper net.netfilter.nf_conntrack_helper=1\n", "helpers by port");
+	assert_int_equal(umount(dir), 0);
+}
+
 /* ---- IPsec ---- */
 
 static int ask_xfrm(struct fv_gate_list *list)
@@ -415,6 +430,7 @@ int main(void)
 		cmocka_unit_test(takes_ct_for_a_helper_where_it_cannot_ask),
 		cmocka_unit_test(sees_rules_of_iptables_legacy),
 		cmocka_unit_test(sees_limits_of_ebtables_legacy),
+		cmocka_unit_test(sees_helpers_chosen_by_conntrack),
 		cmocka_unit_test(sees_ipsec_policies),
 		cmocka_unit_test(policies_of_sockets_do_not_count),
 		cmocka_unit_test(sees_qdiscs_and_filters),

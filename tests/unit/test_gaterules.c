@@ -73,72 +73,73 @@ static void judge_statement(const char *statement, const char *reason)
 
 #define IS(left) "{'match':{'op':'==','left':" left ",'right':100}},"
 
+/* Each with its reason and what of it is named. */
+static const char *const reasoned[][2] = {
+	{ LIMIT ",", "limit limit" },
+	{ "{'limit':'lim1'},", "limit limit" },
+	{ "{'limit':{'map':{'key':{'payload':{'protocol':'tcp','field':'dport'}},"
+	  "'data':{'set':[[80,'lim1']]}}}},",
+	  "limit limit" },
+	{ "{'meter':{'key':{'payload':{'protocol':'ip','field':'saddr'}},'stmt':" LIMIT
+	  ",'size':65535,'name':'m'}},",
+	  "limit limit" },
+	{ "{'set':{'op':'add','elem':{'payload':{'protocol':'ip','field':'saddr'}},"
+	  "'set':'@ban2','stmt':[" LIMIT "]}},",
+	  "limit limit" },
+	{ "{'quota':{'val':10,'val_unit':'mbytes','inv':true}},", "quota quota" },
+	{ "{'quota':'q1'},", "quota quota" },
+	{ "{'queue':{'num':1}},", "queue queue" },
+	{ "{'queue':null},", "queue queue" },
+	{ IS("{'numgen':{'mode':'inc','mod':10,'offset':0}}"), "statistic numgen" },
+	{ "{'mangle':{'key':{'payload':{'protocol':'ip','field':'daddr'}},"
+	  "'value':{'numgen':{'mode':'random','mod':10,'offset':3}}}},",
+	  "statistic numgen" },
+	{ IS("{'meta':{'key':'random'}}"), "statistic meta random" },
+	{ "{'ct helper':'ftp-std'},", "helper ct helper" },
+	{ IS("{'ct':{'key':'helper'}}"), "helper ct helper" },
+	{ IS("{'meta':{'key':'length'}}"), "length meta length" },
+	{ IS("{'payload':{'protocol':'ip','field':'length'}}"), "length ip length" },
+	{ IS("{'payload':{'protocol':'ip6','field':'length'}}"), "length ip6 length" },
+	{ IS("{'payload':{'protocol':'udp','field':'length'}}"), "length udp length" },
+	{ "{'vmap':{'key':{'concat':[{'payload':{'protocol':'ip','field':'saddr'}},"
+	  "{'payload':{'protocol':'udp','field':'length'}}]},'data':{'set':[]}}},",
+	  "length udp length" },
+	{ IS("{'payload':{'base':'nh','offset':16,'len':16}}"), "length @nh,16,16" },
+	{ IS("{'payload':{'base':'nh','offset':160,'len':8}}"), "payload @nh,160,8" },
+	{ IS("{'payload':{'base':'th','offset':160,'len':16}}"), "payload @th,160,16" },
+	{ IS("{'payload':{'base':'th','offset':24,'len':16}}"), "payload @th,24,16" },
+	{ IS("{'payload':{'base':'ih','offset':0,'len':16}}"), "payload @ih,0,16" },
+	{ IS("{'payload':{'base':'ll','offset':112,'len':8}}"), "payload @ll,112,8" },
+	{ IS("{'payload':{'protocol':'tcp','field':'sequence'}}"), "payload tcp sequence" },
+	{ IS("{'payload':{'protocol':'ip','field':'id'}}"), "payload ip id" },
+	{ IS("{'payload':{'tunnel':'vxlan','protocol':'ip','field':'saddr'}}"),
+	  "payload inside a tunnel" },
+	{ IS("{'ct':{'key':'packets'}}"), "connbytes ct packets" },
+	{ IS("{'ct':{'key':'bytes','dir':'original'}}"), "connbytes ct bytes" },
+	{ IS("{'ct':{'key':'avgpkt'}}"), "connbytes ct avgpkt" },
+	{ MATCH("limit") ",", "limit limit" },
+	{ MATCH("rateest") ",", "limit rateest" },
+	{ MATCH("hashlimit") ",", "hashlimit hashlimit" },
+	{ MATCH("quota") ",", "quota quota" },
+	{ MATCH("statistic") ",", "statistic statistic" },
+	{ MATCH("helper") ",", "helper helper" },
+	{ MATCH("string") ",", "payload string" },
+	{ MATCH("u32") ",", "payload u32" },
+	{ MATCH("bpf") ",", "payload bpf" },
+	{ MATCH("length") ",", "length length" },
+	{ MATCH("recent") ",", "recent recent" },
+	{ MATCH("connbytes") ",", "connbytes connbytes" },
+	{ TARGET("NFQUEUE") ",", "queue NFQUEUE" },
+	{ TARGET("RATEEST") ",", "limit RATEEST" },
+	{ TARGET("CT") ",", "helper CT" },
+	{ "{'xt':null},", "payload an extension without a name" },
+};
+
 static void each_statement_has_its_reason(void **state)
 {
-	static const char *const statements[][2] = {
-		{ LIMIT ",", "limit limit" },
-		{ "{'limit':'lim1'},", "limit limit" },
-		{ "{'limit':{'map':{'key':{'payload':{'protocol':'tcp','field':'dport'}},"
-		  "'data':{'set':[[80,'lim1']]}}}},",
-		  "limit limit" },
-		{ "{'meter':{'key':{'payload':{'protocol':'ip','field':'saddr'}},'stmt':" LIMIT
-		  ",'size':65535,'name':'m'}},",
-		  "limit limit" },
-		{ "{'set':{'op':'add','elem':{'payload':{'protocol':'ip','field':'saddr'}},"
-		  "'set':'@ban2','stmt':[" LIMIT "]}},",
-		  "limit limit" },
-		{ "{'quota':{'val':10,'val_unit':'mbytes','inv':true}},", "quota quota" },
-		{ "{'quota':'q1'},", "quota quota" },
-		{ "{'queue':{'num':1}},", "queue queue" },
-		{ "{'queue':null},", "queue queue" },
-		{ IS("{'numgen':{'mode':'inc','mod':10,'offset':0}}"), "statistic numgen" },
-		{ "{'mangle':{'key':{'payload':{'protocol':'ip','field':'daddr'}},"
-		  "'value':{'numgen':{'mode':'random','mod':10,'offset':3}}}},",
-		  "statistic numgen" },
-		{ IS("{'meta':{'key':'random'}}"), "statistic meta random" },
-		{ "{'ct helper':'ftp-std'},", "helper ct helper" },
-		{ IS("{'ct':{'key':'helper'}}"), "helper ct helper" },
-		{ IS("{'meta':{'key':'length'}}"), "length meta length" },
-		{ IS("{'payload':{'protocol':'ip','field':'length'}}"), "length ip length" },
-		{ IS("{'payload':{'protocol':'ip6','field':'length'}}"), "length ip6 length" },
-		{ IS("{'payload':{'protocol':'udp','field':'length'}}"), "length udp length" },
-		{ "{'vmap':{'key':{'concat':[{'payload':{'protocol':'ip','field':'saddr'}},"
-		  "{'payload':{'protocol':'udp','field':'length'}}]},'data':{'set':[]}}},",
-		  "length udp length" },
-		{ IS("{'payload':{'base':'nh','offset':16,'len':16}}"), "length @nh,16,16" },
-		{ IS("{'payload':{'base':'nh','offset':160,'len':8}}"), "payload @nh,160,8" },
-		{ IS("{'payload':{'base':'th','offset':160,'len':16}}"), "payload @th,160,16" },
-		{ IS("{'payload':{'base':'th','offset':24,'len':16}}"), "payload @th,24,16" },
-		{ IS("{'payload':{'base':'ih','offset':0,'len':16}}"), "payload @ih,0,16" },
-		{ IS("{'payload':{'base':'ll','offset':112,'len':8}}"), "payload @ll,112,8" },
-		{ IS("{'payload':{'protocol':'tcp','field':'sequence'}}"), "payload tcp sequence" },
-		{ IS("{'payload':{'protocol':'ip','field':'id'}}"), "payload ip id" },
-		{ IS("{'payload':{'tunnel':'vxlan','protocol':'ip','field':'saddr'}}"),
-		  "payload inside a tunnel" },
-		{ IS("{'ct':{'key':'packets'}}"), "connbytes ct packets" },
-		{ IS("{'ct':{'key':'bytes','dir':'original'}}"), "connbytes ct bytes" },
-		{ IS("{'ct':{'key':'avgpkt'}}"), "connbytes ct avgpkt" },
-		{ MATCH("limit") ",", "limit limit" },
-		{ MATCH("rateest") ",", "limit rateest" },
-		{ MATCH("hashlimit") ",", "hashlimit hashlimit" },
-		{ MATCH("quota") ",", "quota quota" },
-		{ MATCH("statistic") ",", "statistic statistic" },
-		{ MATCH("helper") ",", "helper helper" },
-		{ MATCH("string") ",", "payload string" },
-		{ MATCH("u32") ",", "payload u32" },
-		{ MATCH("bpf") ",", "payload bpf" },
-		{ MATCH("length") ",", "length length" },
-		{ MATCH("recent") ",", "recent recent" },
-		{ MATCH("connbytes") ",", "connbytes connbytes" },
-		{ TARGET("NFQUEUE") ",", "queue NFQUEUE" },
-		{ TARGET("RATEEST") ",", "limit RATEEST" },
-		{ TARGET("CT") ",", "helper CT" },
-		{ "{'xt':null},", "payload an extension without a name" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < FV_ARRAY_SIZE(statements); i++)
-		judge_statement(statements[i][0], statements[i][1]);
+	for (size_t i = 0; i < FV_ARRAY_SIZE(reasoned); i++)
+		judge_statement(reasoned[i][0], reasoned[i][1]);
 }
 
 static void what_is_the_same_for_a_flow_gives_none(void **state)

@@ -42,7 +42,7 @@ int fv_gate_judge_text(const char *rules, const char *table, const char *where, 
 /* fv_gate_ask - the same, from what that program says; *ret_read is false where it did not. */
 int fv_gate_ask(const char *program, const char *table, const char *where, struct fv_err *err,
 		struct fv_gate_list *add, bool *ret_read);
-/* fv_gate_legacy - the old tables alone. */
+/* fv_gate_legacy - the old tables alone, and conntrack's own choice of helpers. */
 int fv_gate_legacy(struct fv_err *err, struct fv_gate_list *add);
 /* fv_gate_xt - what an extension of iptables depends on; false: nothing that matters. */
 bool fv_gate_xt(const char *name, bool target, enum fv_gate *ret_why);

@@ -233,11 +233,22 @@ static int ask_ebtables(struct fv_err *err, struct fv_gate_list *add)
 	return fv_gate_add(add, err, FV_GATE_LIMIT, "ebtables: limit");
 }
 
+/* Before Linux 6.0 conntrack may be told to choose helpers by port, without any rule. */
+static int ask_helpers(struct fv_err *err, struct fv_gate_list *add)
+{
+	FV_AUTO_FILE FILE *f = fopen("/proc/sys/net/netfilter/nf_conntrack_helper", "re");
+
+	if (!f || fgetc(f) != '1')
+		return 0;
+	return fv_gate_add(add, err, FV_GATE_HELPER, "net.netfilter.nf_conntrack_helper=1");
+}
+
 int fv_gate_legacy(struct fv_err *err, struct fv_gate_list *add)
 {
 	int r;
 
-	r = ask_legacy("/proc/thread-self/net/ip_tables_names", "iptables-legacy", err, add);
+	r = ask_helpers(err, add);
+	r = r ?: ask_legacy("/proc/thread-self/net/ip_tables_names", "iptables-legacy", err, add);
 	r = r ?: ask_legacy("/proc/thread-self/net/ip6_tables_names", "ip6tables-legacy", err, add);
 	return r ?: ask_ebtables(err, add);
 }
