@@ -29,7 +29,8 @@ struct walk {
 	json_t *walked; /* sets in this chain */
 	const char *family, *table, *chain;
 	enum reach now;
-	int r; /* first failure */
+	size_t hits; /* jumps and reasons found */
+	int r;	     /* first failure */
 };
 
 static const char *const iptables_tables[] = { "filter", "mangle", "raw", "security" };
@@ -53,6 +54,7 @@ static void reach(struct walk *w, const char *family, const char *table, const c
 {
 	char key[KEY_SIZE];
 
+	w->hits++;
 	key_of(family, table, chain, key);
 	if (json_integer_value(json_object_get(w->reach, key)) >= by)
 		return;
@@ -64,6 +66,7 @@ static void reach(struct walk *w, const char *family, const char *table, const c
 
 static void note(struct walk *w, enum fv_gate why, const char *what)
 {
+	w->hits++;
 	if (w->now == REACH_FIRST && why != FV_GATE_HELPER)
 		return;
 	if (!w->r)
@@ -176,21 +179,26 @@ static void note_member(struct walk *w, const char *key, const json_t *value)
 		note_field(w, fv_json_str(value, "protocol"), fv_json_str(value, "field"));
 }
 
+static void look_at(struct walk *w, json_t *value);
+
 /*
- * The set or map that a rule names, "@name", if it is one not yet seen from this chain: its
- * elements may jump, and have limits of their own.
+ * A set or map that a rule names: its elements may jump, and have limits of their own. Once from
+ * each chain, and never again where there is nothing of that: sets are large.
  */
-static json_t *set_named(struct walk *w, const char *name)
+static void look_at_set(struct walk *w, const char *name)
 {
+	size_t before = w->hits;
 	char key[KEY_SIZE];
 	json_t *set;
 
 	set = json_object_get(w->sets, key_of(w->family, w->table, name, key));
 	if (!set || json_object_get(w->walked, key))
-		return NULL;
+		return;
 	if (json_object_set_new(w->walked, key, json_true()))
 		oom(w);
-	return set;
+	look_at(w, set);
+	if (w->hits == before)
+		json_object_del(w->sets, key);
 }
 
 /* Everything below a value, whatever the statement that it belongs to. */
@@ -200,8 +208,8 @@ static void look_at(struct walk *w, json_t *value)
 	json_t *part;
 	size_t i;
 
-	if (s && s[0] == '@' && (part = set_named(w, s + 1)))
-		look_at(w, part);
+	if (s && s[0] == '@')
+		look_at_set(w, s + 1);
 	json_array_foreach (value, i, part)
 		look_at(w, part);
 	json_object_foreach (value, key, part) {
