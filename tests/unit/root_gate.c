@@ -402,24 +402,23 @@ static void knows_filters_of_ours(void **state)
 	must("ip link del v0");
 }
 
-/* Hundreds of devices and qdiscs: one list of them, and it is searched. */
+#define TBF "tbf rate 1mbit burst 10k latency 10ms"
+
+/* Many devices: one list of their qdiscs, and of a device all that it has. */
 static void finds_a_device_among_many(void **state)
 {
-	static const char tbf[] = "root tbf rate 1mbit burst 10k latency 10ms";
-	FV_CLEANUP(fv_gate_fini) struct fv_gate_list list = {};
-	char command[512];
-
 	(void)state;
-	must("for i in $(seq 1 300); do echo link add p$i type veth peer name q$i; done | "
-	     "ip -batch -");
-	must("ip link add v0 type veth peer name v1");
-	snprintf(command, sizeof(command),
-		 "for i in $(seq 1 300); do echo qdisc add dev p$i %s; done | tc -batch -; "
-		 "tc qdisc add dev v0 %s; tc qdisc add dev v0 clsact",
-		 tbf, tbf);
-	must(command);
-	expect(ask_devices, "qdisc qdisc tbf on v0\n", "three hundred others");
-	must("for i in $(seq 1 300); do echo link del p$i; done | ip -batch -; ip link del v0");
+	must("for i in $(seq 1 100); do echo link add p$i type veth peer name q$i; done | "
+	     "ip -batch -; ip link add v0 type veth peer name v1");
+	must("for i in $(seq 1 100); do echo qdisc add dev p$i root " TBF "; done | tc -batch -");
+	must("tc qdisc add dev v0 root handle 1: htb && for i in $(seq 1 9); do "
+	     "tc class add dev v0 parent 1: classid 1:$i htb rate 1mbit; "
+	     "tc qdisc add dev v0 parent 1:$i handle 1$i: pfifo || exit; done");
+	must("tc qdisc add dev v0 clsact && tc filter add dev v0 egress pref 7 " BYTECODE);
+	expect(ask_devices,
+	       "qdisc qdisc htb on v0\negress-program filter pref 7 bpf on v0 egress\n",
+	       "a hundred others");
+	must("for i in $(seq 1 100); do echo link del p$i; done | ip -batch -; ip link del v0");
 }
 
 int main(void)

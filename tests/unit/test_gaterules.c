@@ -249,6 +249,11 @@ static void sets_have_limits_of_their_own(void **state)
 	(void)state;
 	JUDGE("limit table ip t, chain f: limit\n", FORWARD, RULE("t", "f", IS("'@ban'") DROP),
 	      ITEM("set", "t", "'name':'ban','type':'ipv4_addr','stmt':[" LIMIT "]"));
+	/* Both chains that use it. */
+	JUDGE("limit table ip t, chain f: limit\nlimit table ip t, chain a: limit\n", FORWARD,
+	      RULE("t", "f", IS("'@ban'") DROP), RULE("t", "f", IS("'@ban'") JUMP("a")),
+	      RULE("t", "a", IS("'@ban'") DROP),
+	      ITEM("set", "t", "'name':'ban','type':'ipv4_addr','stmt':[" LIMIT "]"));
 	JUDGE("quota table ip t, chain f: quota\n", FORWARD, RULE("t", "f", IS("'@ban'") DROP),
 	      ITEM("set", "t",
 		   "'name':'ban','type':'ipv4_addr','elem':[{'elem':{'val':'1.2.3.4',"
