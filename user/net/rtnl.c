@@ -406,12 +406,16 @@ static int dump_family(struct fv_rtnl *rt, const struct fv_rtnl_dump *dump, uint
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	bool intr = false, end = false;
 	uint32_t seq = rt->seq++;
+	uint8_t *header;
 	int r = 0, len;
 
 	nlh->nlmsg_type = dump->type;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	nlh->nlmsg_seq = seq;
-	*(uint8_t *)mnl_nlmsg_put_extra_header(nlh, dump->header) = family;
+	header = mnl_nlmsg_put_extra_header(nlh, dump->header);
+	if (dump->body)
+		memcpy(header, dump->body, dump->header);
+	header[0] = family;
 	if (mnl_socket_sendto(rt->nl, nlh, nlh->nlmsg_len) < 0) {
 		r = -errno;
 		return fv_err_set(err, r, "cannot list %s: %s", dump->what, strerror(-r));

@@ -61,6 +61,7 @@ struct fv_rtnl_dump {
 	const char *what;    /* "devices", for messages */
 	uint16_t type;	     /* RTM_GET* */
 	size_t header;	     /* size of the family header; its first byte is the family */
+	const void *body;    /* what that header says besides; NULL: nothing */
 	uint8_t families[2]; /* one dump each; AF_UNSPEC after the first ends the list */
 	size_t item;	     /* size of one element of the result */
 	/* Fills the zeroed item; false: nothing to keep. */
