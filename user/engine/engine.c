@@ -384,7 +384,7 @@ static int not_found(const struct fv_engine_sockets *sockets, const struct searc
 			err, -ENOENT,
 			"container \"%s\": no container engine answers (looked at %s); name "
 			"a bridge, pid:N, netns:NAME or path:FILE instead",
-			search->name, paths);
+			search->name, paths[0] ? paths : "no socket");
 	}
 	if (search->too_short)
 		return fv_err_set(err, -ENOENT,
@@ -394,7 +394,7 @@ static int not_found(const struct fv_engine_sockets *sockets, const struct searc
 	return fv_err_set(err, -ENOENT,
 			  "container \"%s\": there is none of this name or id (asked %s); `docker "
 			  "ps` or `podman ps` shows which there are",
-			  search->name, paths);
+			  search->name, paths[0] ? paths : "no socket");
 }
 
 int fv_engine_find(const char *name, struct fv_err *err, struct fv_container *ret)

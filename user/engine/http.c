@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "core/cleanup.h"
@@ -79,6 +81,26 @@ static size_t count_header(char *data, size_t one, size_t n, void *arg)
 		return n;
 	conn->stop = -EFBIG;
 	return 0;
+}
+
+/*
+ * Why libcurl could not connect: it does not wait for a place in a full queue (EAGAIN), and
+ * does not tell that from a socket where nobody listens. (A connected socket of ours it does not
+ * take before 8.1: CURL_SOCKOPT_ALREADY_CONNECTED.)
+ */
+static int why_not_connected(const char *path)
+{
+	const struct timeval wait = { limits.connect_ms / 1000, limits.connect_ms % 1000 * 1000 };
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	FV_AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	/* fv_engine_open has looked at the length. */
+	strcpy(at.sun_path, path);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) ||
+	    connect(fd, (struct sockaddr *)&at, sizeof(at)))
+		return -errno;
+	/* It comes up right now. */
+	return -ECONNREFUSED;
 }
 
 /* The typed setters of libcurl's header are statements, so this is one after the other. */
@@ -199,7 +221,7 @@ static const char *asked(const struct fv_engine_conn *conn)
 
 static int failed(struct fv_engine_conn *conn, CURLcode code, struct fv_err *err, long *ret_status)
 {
-	long number = 0;
+	int why = 0;
 
 	if (code == CURLE_OUT_OF_MEMORY || conn->stop == -ENOMEM)
 		return fv_err_oom(err);
@@ -208,22 +230,22 @@ static int failed(struct fv_engine_conn *conn, CURLcode code, struct fv_err *err
 			err, -EFBIG,
 			"%s: GET %s: the answer is larger than %zu KiB; what listens there?",
 			conn->path, asked(conn), limits.answer_size >> 10);
-	if (code == CURLE_COULDNT_CONNECT) {
-		curl_easy_getinfo(conn->curl, CURLINFO_OS_ERRNO, &number);
-		if (!number)
-			number = ECONNREFUSED;
-		*ret_status = -number;
+	if (code == CURLE_COULDNT_CONNECT)
+		why = why_not_connected(conn->path);
+	if (why == -EAGAIN || code == CURLE_OPERATION_TIMEDOUT)
+		return fv_err_set(
+			err, -ETIMEDOUT,
+			"%s: GET %s: no answer within %.3g s; restart that engine, or stop it",
+			conn->path, asked(conn),
+			(double)(why ? limits.connect_ms : limits.request_ms) / 1000);
+	if (why) {
+		*ret_status = why;
 		if (!conn->answered)
 			return -ENOTCONN;
 		return fv_err_set(err, -ECONNRESET,
 				  "%s: GET %s: the engine has gone (%s); start it, and try again",
-				  conn->path, asked(conn), strerror((int)number));
+				  conn->path, asked(conn), strerror(-why));
 	}
-	if (code == CURLE_OPERATION_TIMEDOUT)
-		return fv_err_set(
-			err, -ETIMEDOUT,
-			"%s: GET %s: no answer within %.3g s; restart that engine, or stop it",
-			conn->path, asked(conn), (double)limits.request_ms / 1000);
 	return fv_err_set(err, -EPROTO,
 			  "%s: GET %s: no answer of a container engine: %s; what listens there?",
 			  conn->path, asked(conn),
