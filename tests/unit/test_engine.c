@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -150,6 +151,7 @@ static void knows_its_own_namespace(void **state)
 	assert_int_equal(pipe(ends), 0);
 	pid = fork();
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		has = !unshare(CLONE_NEWNET) || !unshare(CLONE_NEWUSER | CLONE_NEWNET) ? 'y' : 'n';
 		if (write(ends[1], &has, 1) != 1)
 			_exit(1);
@@ -194,7 +196,7 @@ static void names_what_is_not_there(void **state)
 	(void)state;
 	fake_start("docker", answers);
 	engine_at("DOCKER_HOST", "docker");
-	refused("web", -ESRCH, "container \"web\" does not run: docker start web");
+	refused("web", -ESRCH, "container \"web\" does not run; start it with `docker start web`");
 	snprintf(text, sizeof(text), "container \"nginx\": %s", none);
 	refused("nginx", -ENOENT, text);
 	snprintf(text, sizeof(text), "container \"other\": %s", none);
@@ -230,6 +232,12 @@ static void names_where_it_looked(void **state)
 	assert_null(all);
 	assert_int_equal(n, 0);
 	paths[0] = NULL;
+	setenv("DOCKER_HOST", "tcp://127.0.0.1:2375", 1);
+	refused("web", -ENOENT,
+		"container \"web\": no container engine answers (looked at no socket; DOCKER_HOST and "
+		"CONTAINER_HOST count as unix:///PATH only); name a bridge, pid:N, netns:NAME or "
+		"path:FILE instead");
+	setenv("DOCKER_HOST", "", 1);
 	refused("web", -ENOENT,
 		"container \"web\": no container engine answers (looked at no socket); name a "
 		"bridge, pid:N, netns:NAME or path:FILE instead");

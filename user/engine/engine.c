@@ -382,9 +382,12 @@ static int not_found(const struct fv_engine_sockets *sockets, const struct searc
 		join(sockets, false, paths, sizeof(paths));
 		return fv_err_set(
 			err, -ENOENT,
-			"container \"%s\": no container engine answers (looked at %s); name "
+			"container \"%s\": no container engine answers (looked at %s%s); name "
 			"a bridge, pid:N, netns:NAME or path:FILE instead",
-			search->name, paths[0] ? paths : "no socket");
+			search->name, paths[0] ? paths : "no socket",
+			sockets->remote ? "; DOCKER_HOST and CONTAINER_HOST count as "
+					  "unix:///PATH only"
+					: "");
 	}
 	if (search->too_short)
 		return fv_err_set(err, -ENOENT,
@@ -394,7 +397,7 @@ static int not_found(const struct fv_engine_sockets *sockets, const struct searc
 	return fv_err_set(err, -ENOENT,
 			  "container \"%s\": there is none of this name or id (asked %s); `docker "
 			  "ps` or `podman ps` shows which there are",
-			  search->name, paths[0] ? paths : "no socket");
+			  search->name, paths);
 }
 
 int fv_engine_find(const char *name, struct fv_err *err, struct fv_container *ret)
@@ -427,8 +430,9 @@ int fv_engine_find(const char *name, struct fv_err *err, struct fv_container *re
 	if (!best->id)
 		return not_found(&sockets, &search, err);
 	if (!best->pid)
-		return fv_err_set(err, -ESRCH, "container \"%s\" does not run: %s start %s", name,
-				  best->engine, best->name);
+		return fv_err_set(err, -ESRCH,
+				  "container \"%s\" does not run; start it with `%s start %s`",
+				  name, best->engine, best->name);
 	if (look_at_ns(best))
 		return fv_err_set(
 			err, -ESRCH,

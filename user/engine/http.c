@@ -238,6 +238,8 @@ static int failed(struct fv_engine_conn *conn, CURLcode code, struct fv_err *err
 			"%s: GET %s: no answer within %.3g s; restart that engine, or stop it",
 			conn->path, asked(conn),
 			(double)(why ? limits.connect_ms : limits.request_ms) / 1000);
+	if (why == -EMFILE || why == -ENFILE)
+		return fv_err_set(err, why, "%s: cannot be asked: %s", conn->path, strerror(-why));
 	if (why) {
 		*ret_status = why;
 		if (!conn->answered)

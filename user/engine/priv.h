@@ -3,6 +3,7 @@
 #ifndef FV_ENGINE_PRIV_H
 #define FV_ENGINE_PRIV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -21,6 +22,7 @@ struct fv_engine_socket {
 struct fv_engine_sockets {
 	struct fv_engine_socket socket[FV_ENGINE_SOCKETS_MAX];
 	size_t n;
+	bool remote; /* the environment names one of another kind */
 };
 
 /* Where engines may listen, each socket once, those that are absent with their reason. */

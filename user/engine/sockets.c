@@ -68,8 +68,12 @@ static int add_env(struct fv_engine_sockets *sockets, const char *variable, stru
 	static const char scheme[] = "unix://";
 	const char *value = getenv(variable);
 
-	if (!value || strncmp(value, scheme, strlen(scheme)) || value[strlen(scheme)] != '/')
+	if (!value || !*value)
 		return 0;
+	if (strncmp(value, scheme, strlen(scheme)) || value[strlen(scheme)] != '/') {
+		sockets->remote = true;
+		return 0;
+	}
 	return add(sockets, value + strlen(scheme), err);
 }
 
