@@ -140,6 +140,10 @@ static bool answer(int fd, const struct fake_answer *a, pid_t test)
 	case FAKE_CHUNKED:
 		return say_text(fd, head) && say_chunks(fd, body);
 	case FAKE_LAST:
+		/* First, so that nobody can come again before the end. */
+		for (size_t i = 0; i < FAKES_MAX; i++)
+			if (fakes[i].name[0] && fakes[i].fd >= 0)
+				close(fakes[i].fd);
 		say_text(fd, head);
 		say_text(fd, body);
 		_exit(0);

@@ -184,6 +184,7 @@ static void names_what_is_not_there(void **state)
 		{ AT("db"), 200, DB("2147483647"), FAKE_PLAIN },
 		{ AT("aaaa"), 400, ERROR("Multiple IDs found with provided prefix: aaaa"),
 		  FAKE_PLAIN },
+		{ AT("aaa0"), 404, ERROR("no such container"), FAKE_PLAIN },
 		{ AT("aaaaa"), 500, ERROR("broken"), FAKE_PLAIN },
 		{ LIST "?all=1", 200, "[{\"Id\":\"" ID_A "\"},{\"Id\":\"" ID_B "\"}]", FAKE_PLAIN },
 		{ 0 },
@@ -206,6 +207,11 @@ static void names_what_is_not_there(void **state)
 		"give more of it");
 	refused("aaaa", -ENOTUNIQ,
 		"container \"aaaa\": several ids at D/docker begin so; give more of it");
+	/* As Podman has it. */
+	refused("aa", -ENOTUNIQ,
+		"container \"aa\": several ids at D/docker begin so; give more of it");
+	snprintf(text, sizeof(text), "container \"aaa0\": %s", none);
+	refused("aaa0", -ENOENT, text);
 	refused("aaaaa", -EREMOTEIO,
 		"D/docker: the container engine answers with HTTP 500: broken; its log may say more");
 	refused("db", -ESRCH,

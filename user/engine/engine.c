@@ -290,7 +290,10 @@ static void end_search(struct search *search)
 	fv_container_fini(&search->best);
 }
 
-/* Engines say in different ways that several ids begin so: they are counted instead. */
+/*
+ * That several ids begin so is HTTP 400 or 500 of Docker, by its version, and 404 of Podman: they
+ * are counted instead.
+ */
 static bool is_ambiguous(struct fv_engine_conn *conn, const char *prefix)
 {
 	json_auto_t *ids = NULL;
@@ -298,7 +301,8 @@ static bool is_ambiguous(struct fv_engine_conn *conn, const char *prefix)
 	size_t i, n = 0;
 	long status;
 
-	if (!is_hex(prefix) || get_list(conn, "?all=1", NULL, &status, &ids))
+	if (!is_hex(prefix) || strlen(prefix) >= ID_LEN ||
+	    get_list(conn, "?all=1", NULL, &status, &ids))
 		return false;
 	json_array_foreach (ids, i, entry)
 		n += !strncmp(text_of(entry, "Id"), prefix, strlen(prefix));
@@ -337,12 +341,12 @@ static int ask(const char *path, struct search *search, struct fv_err *err, long
 	if (r)
 		return r;
 	r = inspect(conn, search->name, &problem, &c, ret_why);
-	if (r == -ENOENT)
-		return 0;
-	if (r == -EREMOTEIO && is_ambiguous(conn, search->name))
+	if ((r == -ENOENT || r == -EREMOTEIO) && is_ambiguous(conn, search->name))
 		return fv_err_set(err, -ENOTUNIQ,
 				  "container \"%s\": several ids at %s begin so; give more of it",
 				  search->name, path);
+	if (r == -ENOENT)
+		return 0;
 	if (r)
 		return r == -ENOTCONN ? r : fv_err_set(err, r, "%s", problem.msg);
 	/* A word of one letter is hardly meant as an id, and a wrong answer not at all. */

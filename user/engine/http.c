@@ -232,6 +232,9 @@ static int failed(struct fv_engine_conn *conn, CURLcode code, struct fv_err *err
 			conn->path, asked(conn), limits.answer_size >> 10);
 	if (code == CURLE_COULDNT_CONNECT)
 		why = why_not_connected(conn->path);
+	else if (conn->answered && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
+				    code == CURLE_GOT_NOTHING))
+		why = -ECONNRESET;
 	if (why == -EAGAIN || code == CURLE_OPERATION_TIMEDOUT)
 		return fv_err_set(
 			err, -ETIMEDOUT,
