@@ -9,7 +9,7 @@ enum fake_way {
 	FAKE_CHUNKED,
 	FAKE_CLOSE,	      /* closes the connection afterwards, and has not said so */
 	FAKE_LAST,	      /* ends with this answer */
-	FAKE_REDIRECT,	      /* to the good answer of a path "/elsewhere" */
+	FAKE_REDIRECT,	      /* with a Location */
 	FAKE_RAW,	      /* the body and nothing else, then the end */
 	FAKE_HANG,	      /* nothing at all */
 	FAKE_DRIP,	      /* byte by byte, slowly */

@@ -192,6 +192,30 @@ static void does_not_wait_for_ever(void **state)
 	}
 }
 
+static void lists_the_others_of_an_engine(void **state)
+{
+	static const struct fake_answer answers[] = {
+		{ LIST, 200, "[{\"Id\":\"" ID_B "\"},{\"Id\":\"" ID_A "\"}]", FAKE_PLAIN },
+		{ AT(ID_A), 200, WEB(SELF), FAKE_PLAIN },
+		{ AT(ID_B), 500, ERROR("layer is locked"), FAKE_PLAIN },
+		{ 0 },
+	};
+	struct fv_err err = { 0 };
+	struct fv_container *all;
+	size_t n;
+
+	(void)state;
+	fake_start("docker", answers);
+	engine_at("DOCKER_HOST", "docker");
+	assert_int_equal(fv_engine_list(&err, &all, &n), -EREMOTEIO);
+	assert_string_equal(engine_msg(&err),
+			    "D/docker: the container engine answers with HTTP 500: "
+			    "layer is locked; its log may say more");
+	assert_int_equal(n, 1);
+	assert_string_equal(all[0].name, "web");
+	fv_containers_free(all, n);
+}
+
 static void says_that_an_engine_has_gone(void **state)
 {
 	static const struct fake_answer answers[] = {
@@ -262,6 +286,7 @@ int main(void)
 		TEST(refuses_nonsense_lists),
 		TEST(refuses_bad_answers),
 		TEST(does_not_wait_for_ever),
+		TEST(lists_the_others_of_an_engine),
 		TEST(says_that_an_engine_has_gone),
 		TEST(does_not_wait_for_a_busy_one),
 		TEST(refuses_endless_answers),

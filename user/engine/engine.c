@@ -222,7 +222,7 @@ static int list_one(const char *path, struct fv_err *err, struct list *list)
 	const json_t *entry;
 	long status;
 	size_t i;
-	int r = fv_engine_open(path, err, &conn);
+	int result = 0, r = fv_engine_open(path, err, &conn);
 
 	if (!r)
 		r = get_list(conn, "", err, &status, &ids);
@@ -238,6 +238,11 @@ static int list_one(const char *path, struct fv_err *err, struct list *list)
 		r = inspect(conn, id, err, &c, &status);
 		if (r == -ENOENT)
 			continue;
+		/* An engine that cannot tell of one may well tell of the next. */
+		if (r == -EREMOTEIO) {
+			result = r;
+			continue;
+		}
 		if (!r && strcmp(c.id, id))
 			r = fv_engine_nonsense(conn, "the container has another id", c.id, err);
 		if (r)
@@ -249,7 +254,7 @@ static int list_one(const char *path, struct fv_err *err, struct list *list)
 		if (r)
 			return r;
 	}
-	return 0;
+	return result;
 }
 
 int fv_engine_list(struct fv_err *err, struct fv_container **ret, size_t *ret_n)
