@@ -18,8 +18,13 @@
 
 #define HEADERS_MAX ((size_t)1 << 20)
 
-static const struct fv_engine_limits usual = { 2000, 5000, (size_t)64 << 20 };
-static struct fv_engine_limits limits = usual;
+#define USUAL                                                                                      \
+	{                                                                                          \
+		2000, 5000, (size_t)64 << 20                                                       \
+	}
+
+static const struct fv_engine_limits usual = USUAL;
+static struct fv_engine_limits limits = USUAL;
 
 struct fv_engine_conn {
 	CURL *curl;
