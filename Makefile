@@ -24,7 +24,7 @@ LLVM_STRIP := $(LLVM_STRIP)
 BPFTOOL := $(BPFTOOL)
 PKG_CONFIG ?= pkg-config
 
-PKGS := libbpf libelf zlib libmnl libnftables jansson yaml-0.1
+PKGS := libbpf libelf zlib libmnl libnftables jansson yaml-0.1 libcurl
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 
