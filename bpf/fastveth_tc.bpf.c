@@ -9,9 +9,28 @@
 
 #include "count.bpf.h"
 #include "decide.bpf.h"
+#include "flow.bpf.h"
 
 #define FV_NEXT (-1)
 #define FV_SHOT 2
+
+static __always_inline int from_attached(struct __sk_buff *ctx, struct fv_frame *f,
+					 const struct fv_port *port)
+{
+	struct fv_port *target = NULL;
+	int verdict = fv_flow_from(ctx, f, port, &target);
+
+	if (likely(verdict == FV_SHORTCUT && target)) {
+		fv_count_shortcut(port->slot, target->slot, f->len);
+		ctx->mark = 0;
+		/* Kernels before 6.15 leave it as a bridge's port saw it: for somebody else. */
+		bpf_skb_change_type(ctx, FV_PACKET_HOST);
+		return bpf_redirect_peer(target->ifindex, 0);
+	}
+	fv_count_tx_other(port->slot, f->len);
+	fv_count_slow(port->slot, FV_REASON(verdict));
+	return FV_NEXT;
+}
 
 /* Ingress of a port: what leaves the namespace. */
 SEC("tc")
@@ -30,6 +49,8 @@ int fv_from_ns(struct __sk_buff *ctx)
 
 	if (!port)
 		return FV_NEXT;
+	if (fv_note_mask && (port->flags & FV_PORT_ATTACHED))
+		return from_attached(ctx, &f, port);
 	ep = fv_plain(&f, port);
 	if (likely(ep)) {
 		fv_forward_plain(&f, ep);
@@ -60,9 +81,21 @@ SEC("tc")
 int fv_to_ns(struct __sk_buff *ctx)
 {
 	struct fv_port *port = fv_port_find(ctx->ifindex);
+	struct fv_frame f = {};
 
-	if (port)
-		fv_count_rx_other(port->slot, ctx->len);
+	if (!port)
+		return FV_NEXT;
+	fv_count_rx_other(port->slot, ctx->len);
+	if (!fv_note_mask || !ctx->tc_index ||
+	    (port->flags & (FV_PORT_ATTACHED | FV_PORT_DECLINED)) != FV_PORT_ATTACHED)
+		return FV_NEXT;
+	f.data = (void *)(long)ctx->data;
+	f.data_end = (void *)(long)ctx->data_end;
+	f.len = ctx->len;
+	f.tagged = ctx->vlan_present;
+	fv_note_read(ctx->tc_index, &f, port, ctx->ingress_ifindex);
+	/* Between the two programs it was ours. */
+	ctx->tc_index = 0;
 	return FV_NEXT;
 }
 

@@ -391,6 +391,22 @@ static void drop_saved(struct fv_state *state, size_t i)
 		(state->n_saved - i) * sizeof(*state->saved));
 }
 
+static int restore_saved(struct fv_state *state, size_t i, struct fv_err *err)
+{
+	const struct fv_saved *s = &state->saved[i];
+	char now[256];
+	int r;
+
+	r = fv_sysctl_get(s->path, err, now, sizeof(now));
+	/* Somebody else has set it since: it is theirs now. */
+	if (!r && !strcmp(now, s->set))
+		r = fv_sysctl_set(s->path, s->old, err);
+	if (r && r != -ENOENT)
+		return r;
+	drop_saved(state, i);
+	return 0;
+}
+
 int fv_host_restore(struct fv_run *run, bool only_transient, struct fv_err *err)
 {
 	struct fv_state *state = &run->state;
@@ -398,20 +414,22 @@ int fv_host_restore(struct fv_run *run, bool only_transient, struct fv_err *err)
 
 	/* Backwards: a later value may depend on an earlier one. */
 	for (size_t i = state->n_saved; i-- > 0;) {
-		struct fv_saved *s = &state->saved[i];
-		char now[256];
+		const char *path = state->saved[i].path;
 		int r;
 
-		if (only_transient && strcmp(s->path, RCU_EXPEDITED))
+		if ((only_transient && strcmp(path, RCU_EXPEDITED)) ||
+		    (run->n_attached && !strcmp(path, FV_LIBERAL)))
 			continue;
-		r = fv_sysctl_get(s->path, err, now, sizeof(now));
-		/* Somebody else has set it since: it is theirs now. */
-		if (!r && !strcmp(now, s->set))
-			r = fv_sysctl_set(s->path, s->old, err);
-		if (r && r != -ENOENT && !first)
-			first = r;
-		if (!r || r == -ENOENT)
-			drop_saved(state, i);
+		r = restore_saved(state, i, err);
+		first = first ?: r;
 	}
 	return first;
+}
+
+int fv_host_restore_path(struct fv_run *run, const char *path, struct fv_err *err)
+{
+	for (size_t i = run->state.n_saved; i-- > 0;)
+		if (!strcmp(run->state.saved[i].path, path))
+			return restore_saved(&run->state, i, err);
+	return 0;
 }

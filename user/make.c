@@ -406,7 +406,8 @@ static int make_shares(struct fv_run *run, struct fv_err *err)
 
 int fv_run_fill(struct fv_run *run, struct fv_err *err)
 {
-	FV_AUTO_FREE struct fv_dp_endpoint *eps = calloc(run->n_eps + 1, sizeof(*eps));
+	FV_AUTO_FREE struct fv_dp_endpoint *eps =
+		calloc(run->n_eps + run->n_attached + 1, sizeof(*eps));
 	FV_AUTO_FREE struct fv_dp_subnet *subnets =
 		calloc(4 * run->want.n_nets + 1, sizeof(*subnets));
 	size_t n_eps = 0, n_subnets = 0;
@@ -428,6 +429,8 @@ int fv_run_fill(struct fv_run *run, struct fv_err *err)
 		memcpy(e->mac, re->ep->mac, 6);
 		memcpy(e->port_mac, re->ep->port_mac, 6);
 	}
+	for (size_t i = 0; i < run->n_attached; i++)
+		eps[n_eps++] = run->attached[i];
 	for (size_t i = 0; i < run->want.n_nets; i++) {
 		const struct fv_net *net = &run->want.nets[i];
 		const struct fv_prefix *subnet[] = { &net->subnet4, &net->subnet6 };
@@ -449,22 +452,28 @@ int fv_run_fill(struct fv_run *run, struct fv_err *err)
 int fv_run_make(struct fv_run *run, struct fv_err *err)
 {
 	bool mounted = false;
-	int r;
+	int r = 0;
 
-	if (!run->want.n_nets)
+	if (!run->want.n_nets && !run->n_attached)
 		return 0;
-	r = make_sysctls(run, err);
+	if (run->want.n_nets)
+		r = make_sysctls(run, err);
 	r = r ?: fv_dp_prepare(run->dp, err, &mounted);
 	run->state.mounted_bpffs |= mounted;
-	r = r ?: make_networks(run, err);
-	r = r ?: make_nft(run, err);
-	r = r ?: make_pairs(run, err);
+	if (run->want.n_nets) {
+		r = r ?: make_networks(run, err);
+		r = r ?: make_nft(run, err);
+		r = r ?: make_pairs(run, err);
+	}
 	/* Maps are full before programs are attached, and those before the link is up. */
 	r = r ?: fv_run_fill(run, err);
-	r = r ?: fv_run_attach(run, err);
-	r = r ?: make_ports(run, err);
-	r = r ?: await_pairs(run, err);
-	r = r ?: make_shares(run, err);
-	r = r ?: make_hostfw(run, err);
+	r = r ?: fv_run_make_attached(run, err);
+	if (run->want.n_nets) {
+		r = r ?: fv_run_attach(run, err);
+		r = r ?: make_ports(run, err);
+		r = r ?: await_pairs(run, err);
+		r = r ?: make_shares(run, err);
+		r = r ?: make_hostfw(run, err);
+	}
 	return r ?: fv_dp_commit(run->dp, err);
 }

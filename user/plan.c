@@ -433,23 +433,30 @@ static int say(struct fv_run *run, struct fv_err *err)
 		if (!fv_topo_net(&run->want, run->state.topo.nets[i].name))
 			r = fv_run_act(run, FV_OP_REMOVE, "network", run->state.topo.nets[i].name,
 				       err, NULL);
-	if (!r && run->dp && run->want.n_nets && fv_dp_changed(run->dp) && run->state.topo.n_nets)
+	if (!r && run->dp && (run->want.n_nets || run->n_attached) && fv_dp_changed(run->dp) &&
+	    (run->state.topo.n_nets || run->n_was_attached))
 		r = fv_run_act(run, FV_OP_CHANGE, "program", "all", err, "replaced in place");
 	return r;
 }
 
 static int open_dp(struct fv_run *run, struct fv_err *err)
 {
-	bool xdp = false;
+	unsigned int what = 0;
 	int r;
 
-	if (!run->want.n_nets) {
+	r = fv_run_read_attached(run, err);
+	if (r)
+		return r;
+	if (!run->want.n_nets && !run->n_attached) {
 		r = fv_dp_open(err, &run->dp);
 		return r == -ENOENT ? 0 : r;
 	}
+	if (run->n_attached)
+		what |= FV_LOAD_FLOWS;
 	for (size_t i = 0; i < run->want.n_nets; i++)
-		xdp |= run->want.nets[i].hook == FV_HOOK_XDP;
-	return fv_dp_load(&run->features, run->n_eps, xdp, err, &run->dp);
+		if (run->want.nets[i].hook == FV_HOOK_XDP)
+			what |= FV_LOAD_XDP;
+	return fv_dp_load(&run->features, run->n_eps + run->n_attached, what, err, &run->dp);
 }
 
 /* Made anew although old and new say the same: its remains are removed like those of the gone. */

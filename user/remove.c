@@ -211,6 +211,7 @@ static int drop_addresses(struct fv_run *run, struct fv_err *err)
 	return r ?: fv_rtnl_flush(run->rt, err);
 }
 
+/* What networks had in common, and what attached ports do not need. */
 static int drop_last(struct fv_run *run, struct fv_err *err)
 {
 	FV_AUTO_FREE char *table = NULL;
@@ -220,15 +221,23 @@ static int drop_last(struct fv_run *run, struct fv_err *err)
 	if (!r && table)
 		r = fv_nat_remove(err);
 	r = r ?: fv_hostfw_remove(err);
-	fv_dp_close(&run->dp);
-	r = r ?: fv_dp_remove(run->state.mounted_bpffs, err);
 	r = r ?: fv_host_restore(run, false, err);
 	if (r)
 		return r;
-	run->state.mounted_bpffs = false;
 	free(FV_TAKE_PTR(run->state.nft));
 	fv_hosts_rmdir(&run->state);
 	return 0;
+}
+
+static int drop_dp(struct fv_run *run, struct fv_err *err)
+{
+	int r;
+
+	fv_dp_close(&run->dp);
+	r = fv_dp_remove(run->state.mounted_bpffs, err);
+	if (!r)
+		run->state.mounted_bpffs = false;
+	return r;
 }
 
 int fv_run_remove(struct fv_run *run, struct fv_err *err)
@@ -237,8 +246,10 @@ int fv_run_remove(struct fv_run *run, struct fv_err *err)
 	int r = 0;
 
 	/* Out of the maps first: nothing is redirected to a device that is about to go. */
-	if (run->n_gone && run->dp && run->want.n_nets)
+	if ((run->n_gone || fv_run_detaches(run)) && run->dp &&
+	    (run->want.n_nets || run->n_attached))
 		r = fv_run_fill(run, err);
+	r = r ?: fv_run_drop_attached(run, err);
 	/* Devices before pins: letting go of a link costs a grace period, of a dead one nothing. */
 	if (!r)
 		expedited = fv_host_expedite(run, run->n_gone);
@@ -258,8 +269,10 @@ int fv_run_remove(struct fv_run *run, struct fv_err *err)
 			r = fv_hosts_remove(run->state.topo.nets[i].name, err);
 	if (expedited)
 		r = fv_host_restore(run, true, r ? NULL : err) ?: r;
-	if (!r && !run->want.n_nets)
+	if (!r && !run->want.n_nets && run->state.topo.n_nets)
 		r = drop_last(run, err);
+	if (!r && !run->want.n_nets && !run->n_attached)
+		r = drop_dp(run, err);
 	/*
 	 * Names at the end: the kernel then takes the namespaces apart, and whatever needs its locks
 	 * waits for that.

@@ -186,6 +186,9 @@ static void forget_plan(struct fv_run *run)
 void fv_run_close(struct fv_run *run)
 {
 	forget_plan(run);
+	free(run->attached);
+	free(run->was_attached);
+	fv_state_fini(&run->was);
 	fv_dp_close(&run->dp);
 	fv_host_fini(&run->host);
 	fv_rtnl_close(&run->rt);
@@ -266,8 +269,9 @@ static int store_intent(struct fv_run *run, struct fv_err *err)
 	if (r)
 		return r;
 	/* So is what will have to be made and has no mark of ours on it. */
-	if (run->want.n_nets) {
+	if (run->want.n_nets || run->n_attached)
 		run->state.mounted_bpffs |= !fv_dp_mounted();
+	if (run->want.n_nets) {
 		run->state.made_run_netns |= access(FV_NETNS_DIR, F_OK) && errno == ENOENT;
 		fv_hosts_foresee(&run->state);
 	}
@@ -302,6 +306,25 @@ static int finish(struct fv_run *run, struct fv_err *err)
 	return fv_run_store(run, err);
 }
 
+/* What was attached shall be, and what shall be may be by now. */
+static void swap_attached(struct fv_run *run)
+{
+	struct fv_dp_endpoint *attached = run->attached;
+	struct fv_attached_to *targets = run->state.attached;
+	size_t n = run->n_attached, n_targets = run->state.n_attached;
+
+	run->attached = run->was_attached;
+	run->n_attached = run->n_was_attached;
+	run->was_attached = attached;
+	run->n_was_attached = n;
+	if (!run->reattach)
+		return;
+	run->state.attached = run->was.attached;
+	run->state.n_attached = run->was.n_attached;
+	run->was.attached = targets;
+	run->was.n_attached = n_targets;
+}
+
 /* Back to what was: the same work with the old topology wanted. */
 static void undo(struct fv_run *run, struct fv_err *cause)
 {
@@ -310,6 +333,7 @@ static void undo(struct fv_run *run, struct fv_err *cause)
 	int r;
 
 	run->undoing = true;
+	swap_attached(run);
 	r = copy_topo(&run->state.topo, &err, &old);
 	fv_topo_fini(&run->state.topo);
 	run->state.topo = run->want;
@@ -352,7 +376,8 @@ int fv_run_converge(struct fv_run *run, struct fv_topo *want, const struct fv_sc
 	if (r || run->dry)
 		return r;
 	/* A host that never had a network, and shall have none, stays untouched. */
-	if (!run->want.n_nets && !run->state.topo.n_nets && nothing_to_do(run))
+	if (!run->want.n_nets && !run->state.topo.n_nets && !run->n_attached &&
+	    !run->n_was_attached && nothing_to_do(run))
 		return fv_run_store(run, err);
 	r = store_intent(run, err);
 	if (r)

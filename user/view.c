@@ -13,10 +13,9 @@
 #include "nat/nat.h"
 #include "net/sysctl.h"
 #include "run.h"
+#include "view.h"
 
-static int add_line(char **lines, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static int add_line(char **lines, const char *fmt, ...)
+int fv_view_line(char **lines, const char *fmt, ...)
 {
 	FV_AUTO_FREE char *line = NULL, *old = *lines;
 	va_list ap;
@@ -35,12 +34,15 @@ static int add_line(char **lines, const char *fmt, ...)
 
 void fv_view_fini(struct fv_view *view)
 {
-	for (size_t i = 0; i < view->n_eps; i++)
+	for (size_t i = 0; i < view->n_eps; i++) {
 		free(view->eps[i].problems);
+		free(view->eps[i].objections);
+	}
 	free(view->eps);
 	free(view->problems);
 	free(view->warnings);
 	fv_topo_fini(&view->topo);
+	fv_topo_fini(&view->others);
 	memset(view, 0, sizeof(*view));
 }
 
@@ -172,14 +174,14 @@ static int read_health(struct fv_run *run, struct fv_view *view, struct fv_err *
 			at++;
 		v = &view->eps[at++];
 		if ((re->todo & FV_TODO_PAIR) && target_is_gone(re->ep))
-			r = add_line(&v->problems,
-				     "the namespace of %s is gone: run `fastveth del %s`",
-				     re->ep->target_arg, re->ep->name);
+			r = fv_view_line(&v->problems,
+					 "the namespace of %s is gone: run `fastveth del %s`",
+					 re->ep->target_arg, re->ep->name);
 		for (size_t k = 0; k < FV_ARRAY_SIZE(problems) && !r; k++) {
 			if (re->todo & FV_TODO_PAIR && problems[k].bit != FV_TODO_PAIR)
 				continue;
 			if (re->todo & problems[k].bit)
-				r = add_line(&v->problems, "%s", problems[k].text);
+				r = fv_view_line(&v->problems, "%s", problems[k].text);
 		}
 		if (!v->ifindex || !run->dp)
 			continue;
@@ -190,11 +192,11 @@ static int read_health(struct fv_run *run, struct fv_view *view, struct fv_err *
 			strcpy(v->hook, a.tcx ? "tcx" : "clsact");
 		link = fv_host_ifindex(&run->host, v->ifindex);
 		if (link && link->xdp_prog != a.xdp_from_ns && !r)
-			r = add_line(&v->problems,
-				     "an XDP program of somebody else is on its port");
+			r = fv_view_line(&v->problems,
+					 "an XDP program of somebody else is on its port");
 	}
 	if (!r && run->dp && view->n_eps && fv_dp_changed(run->dp))
-		r = add_line(
+		r = fv_view_line(
 			&view->problems,
 			"the maps or programs in use are not those of this build, or not pinned");
 	return r ? fv_err_oom(err) : 0;
@@ -209,10 +211,10 @@ static int check_nft(struct fv_run *run, struct fv_view *view, struct fv_err *er
 	if (r)
 		return r;
 	if (!nft)
-		r = add_line(&view->problems, "the nftables table " FV_NFT_TABLE " is gone");
+		r = fv_view_line(&view->problems, "the nftables table " FV_NFT_TABLE " is gone");
 	else if (!run->state.nft || strcmp(nft, run->state.nft))
-		r = add_line(&view->problems,
-			     "the nftables table " FV_NFT_TABLE " was changed by somebody else");
+		r = fv_view_line(&view->problems, "the nftables table " FV_NFT_TABLE
+						  " was changed by somebody else");
 	return r ? fv_err_oom(err) : 0;
 }
 
@@ -229,10 +231,11 @@ static int check_hostfw(struct fv_run *run, struct fv_view *view, struct fv_err 
 	if (r)
 		return r;
 	if (differs)
-		r = add_line(&view->problems, "the host's firewall lacks the rules that let fv-* "
-					      "through, or needs them no more");
+		r = fv_view_line(&view->problems,
+				 "the host's firewall lacks the rules that let fv-* "
+				 "through, or needs them no more");
 	if (!r && hint)
-		r = add_line(&view->warnings, "%s", hint);
+		r = fv_view_line(&view->warnings, "%s", hint);
 	return r ? fv_err_oom(err) : 0;
 }
 
@@ -260,8 +263,8 @@ static int check_forwarding(const struct fv_view *view, char **lines)
 		}
 		if (used && !fv_sysctl_get(families[f].path, NULL, now, sizeof(now)) &&
 		    !strcmp(now, "0"))
-			r = add_line(lines, "forwarding of %s was switched off (%s)",
-				     families[f].name, families[f].path);
+			r = fv_view_line(lines, "forwarding of %s was switched off (%s)",
+					 families[f].name, families[f].path);
 	}
 	return r;
 }
@@ -276,11 +279,11 @@ static int check_subnet(const struct fv_run *run, const struct fv_net *net,
 	if (!subnet->ip.family)
 		return 0;
 	if (!fv_host_has_subnet(&run->host, subnet))
-		r = add_line(lines, "network \"%s\": the host's route to %s is gone", net->name,
-			     fv_prefix_str(subnet, buf));
+		r = fv_view_line(lines, "network \"%s\": the host's route to %s is gone", net->name,
+				 fv_prefix_str(subnet, buf));
 	if (!r && !fv_host_has_addr(&run->host, &addr))
-		r = add_line(lines, "network \"%s\": the gateway's address %s is gone from lo",
-			     net->name, fv_ip_str(gw, buf));
+		r = fv_view_line(lines, "network \"%s\": the gateway's address %s is gone from lo",
+				 net->name, fv_ip_str(gw, buf));
 	return r;
 }
 
@@ -302,7 +305,7 @@ static int check_host(struct fv_run *run, struct fv_view *view, struct fv_err *e
 		r = r ?: check_subnet(run, net, &net->subnet6, &net->gw6, &view->problems);
 		for (size_t k = 0; k < net->n_eps && !r; k++)
 			if (net->eps[k].share && !fv_share_leads(&view->topo, &net->eps[k]))
-				r = add_line(
+				r = fv_view_line(
 					&view->problems,
 					"the name \"%s\" in " FV_NETNS_DIR
 					", a second one for \"%s\", is gone or leads elsewhere",
@@ -326,7 +329,7 @@ static int read_kernel(struct fv_view *view, struct fv_err *err)
 	if (!uname(&u))
 		snprintf(k->release, sizeof(k->release), "%s", u.release);
 	if (fv_dp_kernel(&why, &found))
-		return add_line(&view->warnings, "%s", why.msg) ? fv_err_oom(err) : 0;
+		return fv_view_line(&view->warnings, "%s", why.msg) ? fv_err_oom(err) : 0;
 	k->known = true;
 	k->hook = found.features.tcx ? "tcx" : "clsact";
 	k->xdp = found.features.xdp;
@@ -367,6 +370,8 @@ int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret)
 	r = r ?: list_eps(&view, err);
 	if (!r)
 		find_devices(&run.host, &view);
+	r = r ?: fv_run_read_attached(&run, err);
+	r = r ?: fv_view_attached(&run, what, err, &view);
 	if (!r && (what & FV_LOOK_STATS)) {
 		r = fv_dp_open(err, &dp);
 		if (!r)
@@ -379,6 +384,7 @@ int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret)
 		r = r ?: fv_run_plan(&run, &want, NULL, err);
 		r = r ?: read_health(&run, &view, err);
 		r = r ?: check_host(&run, &view, err);
+		r = r ?: fv_view_judge(&run, &view, err);
 	}
 	if (!r && (what & FV_LOOK_KERNEL))
 		r = read_kernel(&view, err);

@@ -20,6 +20,12 @@
 #define FV_NEXTHDR_DSTOPTS 60
 #define FV_NEXTHDR_MOBILITY 135
 
+#define FV_IPPROTO_ICMPV6 58
+#define FV_ICMP_ECHO 8
+#define FV_ICMP_ECHOREPLY 0
+#define FV_ICMP6_ECHO 128
+#define FV_ICMP6_ECHOREPLY 129
+
 #define FV_IP_MF_OFFSET 0x3fff /* more fragments, or an offset */
 
 #endif /* FV_BPF_CONSTS_H */

@@ -91,8 +91,39 @@ struct {
 	__type(value, __u32);
 } fv_live SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct fv_flow4_key);
+	__type(value, struct fv_flow);
+} fv_flows4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct fv_flow6_key);
+	__type(value, struct fv_flow);
+} fv_flows6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fv_note);
+} fv_notes SEC(".maps");
+
+/* How many notes each CPU has written. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} fv_noted SEC(".maps");
+
 const volatile __u32 fv_port_mask;     /* entries of fv_ports - 1 */
 const volatile __u32 fv_endpoint_mask; /* entries of fv_endpoints - 1 */
+const volatile __u32 fv_note_mask;     /* entries of fv_notes for each CPU - 1; 0: no flows */
+const volatile __u32 fv_hz = 100;      /* ticks a second */
 
 static __always_inline struct fv_port *fv_port_find(__u32 ifindex)
 {

@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define FV_ABI 1
+#define FV_ABI 2
 
 /*
  * Device group of a network's ports: FV_GROUP_BASE + the network's id. nftables
@@ -38,6 +38,16 @@ enum fv_slow {
 	FV_SLOW_OUTSIDE, /* destination is no endpoint: the host, the outside, an unused address */
 	FV_SLOW_NOT_ROUTED, /* not addressed to the gateway's MAC */
 	FV_SLOW_TARGET,	    /* the target's device is going or gone */
+	/* of attached ports only: */
+	FV_SLOW_DECLINED, /* no shortcut from this port: `status` says why */
+	FV_SLOW_PROTOCOL, /* neither TCP nor UDP nor an echo */
+	FV_SLOW_CONTROL,  /* TCP SYN, FIN, RST: the host's conntrack is to see them */
+	FV_SLOW_UNPROVEN, /* the host has not delivered a packet of this flow (yet) */
+	FV_SLOW_PROBE,	  /* sent the kernel's way to see whether it still delivers the flow */
+	FV_SLOW_STALE,	  /* the host has not delivered the flow for two seconds */
+	FV_SLOW_CHANGED,  /* MAC, TTL or DSCP other than the host has delivered */
+	FV_SLOW_LONGER,	  /* longer than what the host has delivered lately */
+	FV_SLOW_WINDOW,	  /* TCP, and conntrack's windows are strict (--no-sysctl) */
 	FV_SLOW_COUNT
 };
 
@@ -68,11 +78,18 @@ struct fv_port {
 	__u8 mac[6];	  /* namespace end */
 	__u8 port_mac[6]; /* host end: the gateway's MAC as the namespace sees it */
 	__be32 addr6[4];  /* all zero: none */
-	__u32 pad[2];	  /* one cache line */
-};
+	__u32 master;	  /* attached: bridge that the port is in; 0: none */
+	__u32 checked;	  /* attached: as in struct fv_endpoint; by programs */
+};			  /* one cache line */
 
 /* Some endpoint of the network had no room in fv_endpoints and is in fv_endpoints_x. */
 #define FV_PORT_OVERFLOW (1U << 0)
+/* A port of somebody else's, in no network of ours: flows take the shortcut by proof. */
+#define FV_PORT_ATTACHED (1U << 1)
+/* ... but not from or to this one. */
+#define FV_PORT_DECLINED (1U << 2)
+/* Conntrack's TCP windows are strict, and it would see samples only: TCP stays slow. */
+#define FV_PORT_NO_TCP (1U << 3)
 
 /*
  * Map fv_endpoints: an address of an own network and the way to it. An IPv4
@@ -103,6 +120,76 @@ struct fv_subnet_key {
 	__u32 prefixlen; /* bits of addr; an IPv4 prefix adds 96 */
 	__be32 addr[4];	 /* IPv4 as ::ffff:a.b.c.d */
 };
+
+/*
+ * Proven flows. What leaves an attached port goes the kernel's way until that has delivered
+ * a packet of the same flow, which the program at the other end sees. Ticks are jiffies.
+ *
+ * Keys of LRU hashes fv_flows4 and fv_flows6: what a packet says as it leaves the port. Of an
+ * echo, sport is its identifier and dport its type.
+ */
+struct fv_flow4_key {
+	__u32 iif; /* port */
+	__be32 saddr, daddr;
+	__be16 sport, dport;
+	__u32 proto;
+};
+
+struct fv_flow6_key {
+	__u32 iif;
+	__be32 saddr[4], daddr[4];
+	__be16 sport, dport;
+	__u32 proto;
+};
+
+/*
+ * Their value. Replaced whole where a proof says something new; in place change only proven,
+ * probed and len, each of which is one word.
+ */
+struct fv_flow {
+	__u64 proven; /* tick of the last proof */
+	__u64 since;  /* tick of the first one of this entry */
+	__u32 probed; /* tick (low bits) of the last packet that was sent to prove it */
+	__u32 len;    /* layer 3 bytes on a wire of the longest packet proven in this interval */
+	__u32 oif;    /* port that it came out of: redirect there */
+	__u8 ttl;     /* as it left the namespace */
+	__u8 dscp;    /* likewise: the upper six bits of TOS or traffic class */
+	__u8 hops;    /* TTL is lower by so much at the other end: 0 or 1 */
+	__u8 pad;
+	__u8 in_l2[12];	 /* Ethernet addresses as it left the namespace, destination first */
+	__u8 out_l2[12]; /* and at the other end */
+	__u32 pad2[2];	 /* one cache line */
+};
+
+/* Words of a packet that must come out as they went in: IPv6 and TCP headers. */
+#define FV_NOTE_WORDS 15
+
+/*
+ * Array fv_notes: packets on the kernel's way that may prove their flow. A packet carries the
+ * index + 1 of its note in tc_index, which no namespace can write behind the program that
+ * leaves the note. Each CPU writes its own part, round and round.
+ */
+struct fv_note {
+	__u32 id;     /* 0: void, or being written; else never the same twice in a row */
+	__u32 iif;    /* port */
+	__u32 master; /* its bridge; 0: none */
+	__u32 len;    /* of the frame */
+	__u64 tick;
+	__u32 wire_len; /* see struct fv_flow.len */
+	__u8 family;	/* 4 or 6 */
+	__u8 ttl;
+	__u8 proto;
+	__u8 dscp;
+	__u8 l2[12];
+	__u32 hdr[FV_NOTE_WORDS]; /* headers of layer 3 and 4 without TTL and IPv4 checksum */
+	__u32 pad;
+};
+
+/* Entries of fv_flows4 and of fv_flows6 where ports are attached. */
+#define FV_FLOWS 65536
+/* Of fv_notes: at most so many in all (an index must fit tc_index), and for each CPU. */
+#define FV_NOTES_MAX 65535
+#define FV_NOTES_PER_CPU 1024
 
 /*
  * Map fv_counters, per CPU, index: slot. Seen from the namespace: tx is what it

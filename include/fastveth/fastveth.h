@@ -71,6 +71,21 @@ int fv_add(const struct fv_options *opts, const struct fv_net *net, const struct
 int fv_del(const struct fv_options *opts, const char *name, struct fv_err *err,
 	   struct fv_actions *ret);
 
+/*
+ * fv_attach - the shortcut on ports of others: BRIDGE, CONTAINER, bridge:X, container:X, pid:N,
+ *   netns:NAME, path:P. What is attached already is looked at again; with n 0 only that.
+ * fv_detach - take it away; n 0: from all. What is not attached is fine, what does not exist is not.
+ */
+struct fv_attach {
+	uint32_t allow; /* mask of enum fv_gate: reasons to decline that do not count */
+	bool no_sysctl; /* leave nf_conntrack_tcp_be_liberal alone: TCP through conntrack stays slow */
+};
+
+int fv_attach(const struct fv_options *opts, const char *const *targets, size_t n,
+	      const struct fv_attach *how, struct fv_err *err, struct fv_actions *ret);
+int fv_detach(const struct fv_options *opts, const char *const *targets, size_t n,
+	      struct fv_err *err, struct fv_actions *ret);
+
 /* fv_exec - become a command in an endpoint's namespace. Returns only on failure. */
 int fv_exec(const char *name, char *const argv[], struct fv_err *err);
 
@@ -85,8 +100,12 @@ struct fv_view_ep {
 	bool counted; /* the two below are known */
 	struct fv_counters counters;
 	struct fv_reasons reasons;
-	char hook[8];	/* "tcx", "clsact", "xdp"; "" for none */
-	char *problems; /* lines, NULL: healthy (fv_look with FV_LOOK_HEALTH) */
+	bool attached;	       /* a port of somebody else; net is its bridge (name "" for none) */
+	bool declined;	       /* attached, but only counted: objections say why */
+	const char *container; /* name; NULL: none, or unknown */
+	char *objections;      /* lines: what speaks against a shortcut; NULL: nothing */
+	char hook[8];	       /* "tcx", "clsact", "xdp"; "" for none */
+	char *problems;	       /* lines, NULL: healthy (fv_look with FV_LOOK_HEALTH) */
 };
 
 /* What this kernel offers, and so which ways of doing things are in use. */
@@ -103,6 +122,7 @@ struct fv_view_kernel {
 
 struct fv_view {
 	struct fv_topo topo;
+	struct fv_topo others; /* bridges with attached ports */
 	struct fv_view_ep *eps;
 	size_t n_eps;
 	struct fv_view_kernel kernel; /* with FV_LOOK_KERNEL */
@@ -114,6 +134,7 @@ enum fv_look {
 	FV_LOOK_STATS = 1,
 	FV_LOOK_HEALTH = 2, /* hook and problems */
 	FV_LOOK_KERNEL = 4,
+	FV_LOOK_ADDRESSES = 8, /* of attached ports */
 };
 
 int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret);

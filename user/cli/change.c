@@ -41,7 +41,7 @@ static void note(const char *line)
 	fprintf(stderr, "fastveth: note: %s\n", line);
 }
 
-static struct fv_options options(const struct cli *cli)
+struct fv_options cli_change(const struct cli *cli)
 {
 	struct sigaction act = { .sa_handler = on_signal };
 	struct fv_options o = {
@@ -104,8 +104,8 @@ static void print_actions(const struct cli *cli, const struct fv_actions *action
 		       n[FV_OP_CREATE], n[FV_OP_CHANGE], n[FV_OP_REMOVE]);
 }
 
-static int finish(const struct cli *cli, int r, const struct fv_err *err,
-		  const struct fv_actions *actions)
+int cli_done(const struct cli *cli, int r, const struct fv_err *err,
+	     const struct fv_actions *actions)
 {
 	signal(SIGPIPE, SIG_DFL);
 	if (r)
@@ -124,12 +124,12 @@ static int up_or_plan(struct cli *cli, int argc, char **argv, bool dry)
 {
 	FV_CLEANUP(fv_actions_fini) struct fv_actions actions = {};
 	int at = cli_options(cli, argc, argv, NULL, NULL, NULL, 1, 1);
-	struct fv_options opts = options(cli);
+	struct fv_options opts = cli_change(cli);
 	struct fv_err err = {};
 
 	if (at < 0)
 		return EXIT_USAGE;
-	return finish(cli, fv_up(&opts, argv[at], dry, &err, &actions), &err, &actions);
+	return cli_done(cli, fv_up(&opts, argv[at], dry, &err, &actions), &err, &actions);
 }
 
 int cmd_up(struct cli *cli, int argc, char **argv)
@@ -182,7 +182,7 @@ int cmd_down(struct cli *cli, int argc, char **argv)
 	FV_CLEANUP(fv_actions_fini) struct fv_actions actions = {};
 	bool all = false;
 	int at = cli_options(cli, argc, argv, own, set_all, &all, 0, 1 << 20);
-	struct fv_options opts = options(cli);
+	struct fv_options opts = cli_change(cli);
 	FV_AUTO_FREE char *only = NULL;
 	struct fv_err err = {};
 	char **names = NULL;
@@ -196,7 +196,7 @@ int cmd_down(struct cli *cli, int argc, char **argv)
 	if (!all && at == argc) {
 		r = only_network(&err, &only);
 		if (r || !only)
-			return finish(cli, r, &err, &actions);
+			return cli_done(cli, r, &err, &actions);
 		argv[--at] = only;
 	}
 	if (argc - at == 1 && is_file(argv[at]) && !only) {
@@ -214,7 +214,7 @@ int cmd_down(struct cli *cli, int argc, char **argv)
 	for (size_t i = 0; i < n; i++)
 		free(names[i]);
 	free(names);
-	return finish(cli, r, &err, &actions);
+	return cli_done(cli, r, &err, &actions);
 }
 
 struct added {
@@ -372,7 +372,7 @@ int cmd_add(struct cli *cli, int argc, char **argv)
 	FV_CLEANUP(fv_actions_fini) struct fv_actions actions = {};
 	struct added a = {};
 	int at = cli_options(cli, argc, argv, own, set_added, &a, 0, 1);
-	struct fv_options opts = options(cli);
+	struct fv_options opts = cli_change(cli);
 	int r = at < 0 ? -EINVAL : 0, status = EXIT_USAGE;
 
 	if (!r)
@@ -381,7 +381,7 @@ int cmd_add(struct cli *cli, int argc, char **argv)
 		r = keep(&a.net.name, "default", &a.err);
 	if (!r) {
 		r = fv_add(&opts, &a.net, &a.ep, &a.err, &actions);
-		status = finish(cli, r, &a.err, &actions);
+		status = cli_done(cli, r, &a.err, &actions);
 	} else if (at >= 0) {
 		status = cli_usage(argv[0], "%s", a.err.msg);
 	}
@@ -394,12 +394,12 @@ int cmd_del(struct cli *cli, int argc, char **argv)
 {
 	FV_CLEANUP(fv_actions_fini) struct fv_actions actions = {};
 	int at = cli_options(cli, argc, argv, NULL, NULL, NULL, 1, 1);
-	struct fv_options opts = options(cli);
+	struct fv_options opts = cli_change(cli);
 	struct fv_err err = {};
 
 	if (at < 0)
 		return EXIT_USAGE;
-	return finish(cli, fv_del(&opts, argv[at], &err, &actions), &err, &actions);
+	return cli_done(cli, fv_del(&opts, argv[at], &err, &actions), &err, &actions);
 }
 
 int cmd_exec(struct cli *cli, int argc, char **argv)

@@ -37,6 +37,8 @@ int cmd_plan(struct cli *cli, int argc, char **argv);
 int cmd_down(struct cli *cli, int argc, char **argv);
 int cmd_add(struct cli *cli, int argc, char **argv);
 int cmd_del(struct cli *cli, int argc, char **argv);
+int cmd_attach(struct cli *cli, int argc, char **argv);
+int cmd_detach(struct cli *cli, int argc, char **argv);
 int cmd_exec(struct cli *cli, int argc, char **argv);
 int cmd_list(struct cli *cli, int argc, char **argv);
 int cmd_status(struct cli *cli, int argc, char **argv);
@@ -57,11 +59,20 @@ int cli_options(struct cli *cli, int argc, char **argv, const struct option *own
 int cli_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Print a recorded error; returns EXIT_FAILED (EXIT_USAGE for what was wrong in the call itself). */
 int cli_failed(const struct fv_err *err);
+/* change.c: options of a call that changes something; signals interrupt it. */
+struct fv_options cli_change(const struct cli *cli);
+/* What was done, or the error; an exit status. */
+int cli_done(const struct cli *cli, int r, const struct fv_err *err,
+	     const struct fv_actions *actions);
 /* Print a JSON value on one line and let go of it. */
 int cli_json(json_t *j);
 /* Whatever was printed is out: @status, or EXIT_FAILED after a message. */
 int cli_flush(int status);
 const char *cli_color(const struct cli *cli, const char *name);
+
+/* show.c: what `status` says of a port, and of all. */
+json_t *port_json(const struct fv_view_ep *v);
+void ports_text(const struct fv_view *view, bool attached_only);
 
 /* ---- tables ---- */
 

@@ -56,6 +56,24 @@ const struct verb verbs[] = {
 	{ "del", "NAME", "remove one endpoint",
 	  "Its namespace goes with it if fastveth made it; a network without endpoints goes too.\n",
 	  cmd_del },
+	{ "attach", "[TARGET... [--allow NAME,...] [--no-sysctl]]",
+	  "put the shortcut on containers that already run",
+	  "TARGET: a bridge (all its veth ports, whoever made them), a container of a local Docker\n"
+	  "or Podman, pid:N, netns:NAME or path:P. A bare word is a bridge if there is one, else a\n"
+	  "container; bridge:X and container:X say which. Without a target, those of before are\n"
+	  "looked at again: ports that came, rules that changed.\n"
+	  "\n"
+	  "A flow takes the shortcut only while the host's own path (bridge, routing, firewall)\n"
+	  "delivers a packet of it every second. Where such samples would not do (shaping, rules with\n"
+	  "limit, quota, ...) a port is declined: counted, no shortcut.\n"
+	  "    --allow NAME,...   these reasons do not count\n"
+	  "    --no-sysctl        leave nf_conntrack_tcp_be_liberal alone: TCP stays slow\n"
+	  "\n"
+	  "    fastveth attach docker0\n",
+	  cmd_attach },
+	{ "detach", "TARGET... | --all", "take it away again",
+	  "Connections go on by the host's own path. The host is as it was before `attach`.\n",
+	  cmd_detach },
 	{ "exec", "NAME [--] CMD [ARG...]", "run a command in an endpoint's namespace",
 	  "As `ip netns exec` does: /sys shows the namespace's devices, the files of\n"
 	  "/etc/netns/NAME lie over those of /etc, so that the network's names are known.\n"
@@ -77,7 +95,7 @@ const struct verb verbs[] = {
 	{ "inspect", "", "programs, maps and links: ids and pins for bpftool",
 	  "NS/RUN is the mean time of a run while kernel.bpf_stats_enabled was 1.\n"
 	  "\n"
-	  "    bpftool map dump pinned /sys/fs/bpf/fastveth/v1/maps/fv_subnets\n",
+	  "    bpftool map dump pinned /sys/fs/bpf/fastveth/v2/maps/fv_subnets\n",
 	  cmd_inspect },
 	{ "version", "", "version of the program", "", cmd_version },
 	{ "help", "[COMMAND]", "this text, or that of a command", "", cmd_help },

@@ -62,12 +62,13 @@ static const char *hook_str(const struct fv_net *net)
 	return net->hook == FV_HOOK_XDP ? "xdp" : "tc";
 }
 
-/* The container of an endpoint has no name that a PID would tell. */
+/* Of one of our own networks, a PID tells no container's name. */
 static json_t *ep_json(const struct fv_view_ep *v)
 {
-	return json_pack("{s:s, s:s, s:n, s:o, s:o, s:o}", "name", v->ep->name, "network",
-			 v->net->name, "container", "netns", int_or_null(v->netns), "port",
-			 str_or_null(v->ep->port), "ifindex", int_or_null(v->ifindex));
+	return json_pack("{s:s, s:o, s:s?, s:o, s:o, s:o}", "name", v->ep->name, "network",
+			 str_or_null(v->net->name), "container", v->container, "netns",
+			 int_or_null(v->netns), "port", str_or_null(v->ep->port), "ifindex",
+			 int_or_null(v->ifindex));
 }
 
 static json_t *list_json(const struct fv_view *view)
@@ -139,7 +140,7 @@ static void list_text(const struct cli *cli, const struct fv_view *view)
 				 fv_publish_str(&v->ep->publish[k], p));
 		}
 		table_cell(t, "%s", v->ep->name);
-		table_cell(t, "%s", v->net->name);
+		table_cell(t, "%s", *v->net->name ? v->net->name : "-");
 		if (v->ep->share)
 			table_cell(t, "(shares %s)", v->ep->share);
 		else
@@ -160,7 +161,7 @@ int cmd_list(struct cli *cli, int argc, char **argv)
 
 	if (cli_options(cli, argc, argv, NULL, NULL, NULL, 0, 0) < 0)
 		return EXIT_USAGE;
-	if (fv_look(0, &err, &view))
+	if (fv_look(FV_LOOK_ADDRESSES, &err, &view))
 		return cli_failed(&err);
 	if (cli->json)
 		return cli_json(list_json(&view));
@@ -316,6 +317,25 @@ static bool healthy(const struct fv_view *view)
 	return ok;
 }
 
+static const char *state_of(const struct fv_view_ep *v)
+{
+	if (!v->attached)
+		return "own";
+	return v->declined ? "declined" : "accelerated";
+}
+
+json_t *port_json(const struct fv_view_ep *v)
+{
+	json_t *reasons = lines_json(v->objections), *problems = lines_json(v->problems);
+
+	json_array_extend(reasons, problems);
+	json_decref(problems);
+	return json_pack("{s:s, s:s, s:o, s:s?, s:o, s:s, s:o}", "port", v->ep->port, "endpoint",
+			 v->ep->name, "network", str_or_null(v->net->name), "container",
+			 v->container, "hook", str_or_null(v->hook), "state", state_of(v),
+			 "reasons", reasons);
+}
+
 static json_t *status_json(const struct fv_view *view)
 {
 	json_t *ports = json_array();
@@ -325,11 +345,7 @@ static json_t *status_json(const struct fv_view *view)
 
 		if (v->ep->share)
 			continue;
-		json_array_append_new(ports,
-				      json_pack("{s:s, s:s, s:s, s:o, s:s, s:o}", "port",
-						v->ep->port, "endpoint", v->ep->name, "network",
-						v->net->name, "hook", str_or_null(v->hook), "state",
-						"own", "reasons", lines_json(v->problems)));
+		json_array_append_new(ports, port_json(v));
 	}
 	return json_pack("{s:b, s:o, s:[], s:o, s:o, s:o}", "healthy", healthy(view), "ports",
 			 ports, "uplinks", "problems", lines_json(view->problems), "warnings",
@@ -346,35 +362,62 @@ static void print_lines(const char *prefix, const char *lines)
 	}
 }
 
-static void status_text(const struct cli *cli, const struct fv_view *view)
+/* The first line of all in the row, the others below it. */
+static void why_cell(struct table *t, const struct fv_view_ep *v)
 {
-	static const char *const columns[] = { "<PORT",	 "<ENDPOINT", "<HOOK",
+	const char *lines[] = { v->problems, v->objections };
+	bool first = true;
+
+	for (size_t i = 0; i < FV_ARRAY_SIZE(lines); i++) {
+		const char *p = lines[i];
+
+		while (p && *p) {
+			int n = strcspn(p, "\n");
+
+			if (first)
+				table_cell(t, "%.*s", n, p);
+			else
+				table_note(t, "    %.*s", n, p);
+			first = false;
+			p += n + (p[n] == '\n');
+		}
+	}
+	if (first)
+		table_cell(t, "-");
+}
+
+void ports_text(const struct fv_view *view, bool attached_only)
+{
+	static const char *const columns[] = { "<PORT",	 "<ENDPOINT", "<NETWORK", "<HOOK",
 					       "<STATE", "<REASON",   NULL };
 	struct table *t = table_new(columns);
 
 	for (size_t i = 0; i < view->n_eps; i++) {
 		const struct fv_view_ep *v = &view->eps[i];
-		const char *rest = v->problems;
 
-		if (v->ep->share)
+		if (v->ep->share || (attached_only && !v->attached))
 			continue;
 		table_cell(t, "%s", v->ep->port);
 		table_cell(t, "%s", v->ep->name);
+		table_cell(t, "%s", *v->net->name ? v->net->name : "-");
 		table_cell(t, "%s", *v->hook ? v->hook : "none");
-		table_cell(t, "own");
-		table_cell(t, "%.*s", rest ? (int)strcspn(rest, "\n") : 1, rest ?: "-");
-		while (rest && (rest = strchr(rest, '\n')) && *++rest)
-			table_note(t, "    %.*s", (int)strcspn(rest, "\n"), rest);
+		table_cell(t, "%s", state_of(v));
+		why_cell(t, v);
 	}
 	table_print(&t);
+}
+
+static void status_text(const struct cli *cli, const struct fv_view *view)
+{
+	ports_text(view, false);
 	kernel_text(&view->kernel);
 	print_lines("problem: ", view->problems);
 	print_lines("warning: ", view->warnings);
 	if (healthy(view))
 		printf("%shealthy%s\n", cli_color(cli, "green"), cli_color(cli, "off"));
 	else
-		printf("%sneeds repair%s: run `fastveth up FILE` again, or the `fastveth add` that "
-		       "made it\n",
+		printf("%sneeds repair%s: run `fastveth up FILE` again, or the `fastveth add` or "
+		       "`attach` that made it\n",
 		       cli_color(cli, "red"), cli_color(cli, "off"));
 }
 

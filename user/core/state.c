@@ -30,6 +30,10 @@ struct home {
 void fv_state_fini(struct fv_state *state)
 {
 	fv_topo_fini(&state->topo);
+	for (size_t i = 0; i < state->n_attached; i++)
+		free(state->attached[i].target);
+	free(state->attached);
+	free(state->clsact);
 	for (size_t i = 0; i < state->n_saved; i++) {
 		free(state->saved[i].path);
 		free(state->saved[i].old);
@@ -42,8 +46,9 @@ void fv_state_fini(struct fv_state *state)
 
 static bool is_empty(const struct fv_state *state)
 {
-	return !state->topo.n_nets && !state->n_saved && !state->nft && !state->mounted_bpffs &&
-	       !state->made_etc_netns && !state->made_run_netns;
+	return !state->topo.n_nets && !state->n_attached && !state->n_clsact && !state->n_saved &&
+	       !state->nft && !state->mounted_bpffs && !state->made_etc_netns &&
+	       !state->made_run_netns;
 }
 
 static int find_home(struct fv_err *err, struct home *ret)

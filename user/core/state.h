@@ -29,8 +29,25 @@ struct fv_saved {
 	char *set;  /* text we wrote: put back only while this still stands */
 };
 
+/* What `attach` was told, and may be told again. Its ports are what the maps say. */
+struct fv_attached_to {
+	char *target;	/* "bridge:docker0", "container:web", "pid:17", "netns:x", "path:/p" */
+	uint32_t allow; /* mask of enum fv_gate: reasons that do not count */
+	bool no_sysctl; /* conntrack's TCP windows stay as they are */
+};
+
+/* A device that had no clsact qdisc before we needed one. */
+struct fv_made_clsact {
+	char port[FV_IFNAME_SIZE];
+	int ifindex;
+};
+
 struct fv_state {
 	struct fv_topo topo; /* resolved */
+	struct fv_attached_to *attached;
+	size_t n_attached;
+	struct fv_made_clsact *clsact;
+	size_t n_clsact;
 	struct fv_saved *saved;
 	size_t n_saved;
 	char *nft;	     /* listing of our table as it was after our last write; or NULL */
@@ -60,6 +77,17 @@ void fv_lock_release(int *fd);
 int fv_state_load(struct fv_err *err, struct fv_state *ret);
 /* fv_state_store - replace the file (temporary file, fsync, rename); an empty state removes it. */
 int fv_state_store(const struct fv_state *state, struct fv_err *err);
+
+/* fv_state_attached - position of a target, n_attached where there is none. */
+size_t fv_state_attached(const struct fv_state *state, const char *target);
+/* fv_state_attach - one more, or other settings for one that is there. */
+int fv_state_attach(struct fv_state *state, const char *target, uint32_t allow, bool no_sysctl,
+		    struct fv_err *err);
+void fv_state_detach(struct fv_state *state, size_t i);
+/* Devices of fv_state.clsact. */
+int fv_state_clsact_add(struct fv_state *state, const char *port, int ifindex, struct fv_err *err);
+bool fv_state_clsact_has(const struct fv_state *state, int ifindex);
+void fv_state_clsact_drop(struct fv_state *state, int ifindex);
 void fv_state_fini(struct fv_state *state);
 
 #endif /* FV_CORE_STATE_H */

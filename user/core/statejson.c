@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "core/cleanup.h"
+#include "core/gate.h"
 #include "core/priv.h"
 #include "fastveth/abi.h"
 
@@ -93,15 +94,47 @@ static int pack_net(const struct fv_net *net, struct fv_err *err, json_t **ret)
 	return *ret ? 0 : pack_failed("network", net->name, why.text, err);
 }
 
+static int pack_attached(const struct fv_state *state, struct fv_err *err, json_t **ret_attached,
+			 json_t **ret_clsact)
+{
+	json_auto_t *attached = json_array(), *clsact = json_array();
+
+	for (size_t i = 0; i < state->n_attached; i++) {
+		const struct fv_attached_to *a = &state->attached[i];
+
+		if (json_array_append_new(attached,
+					  json_pack("{s:s, s:I, s:b}", "target", a->target, "allow",
+						    (json_int_t)a->allow, "no_sysctl",
+						    (int)a->no_sysctl)))
+			return pack_failed("target", a->target, "it is not UTF-8", err);
+	}
+	for (size_t i = 0; i < state->n_clsact; i++) {
+		const struct fv_made_clsact *c = &state->clsact[i];
+
+		if (json_array_append_new(clsact, json_pack("{s:s, s:i}", "port", c->port,
+							    "ifindex", c->ifindex)))
+			return pack_failed("device", c->port, "it is not UTF-8", err);
+	}
+	*ret_attached = FV_TAKE_PTR(attached);
+	*ret_clsact = FV_TAKE_PTR(clsact);
+	return 0;
+}
+
 int fv_state_pack(const struct fv_state *state, struct fv_err *err, struct json_t **ret)
 {
 	json_auto_t *nets = json_array(), *saved = json_array();
+	json_auto_t *attached = NULL, *clsact = NULL;
 	json_error_t why;
+	int r;
+
+	r = pack_attached(state, err, &attached, &clsact);
+	if (r)
+		return r;
 
 	for (size_t i = 0; i < state->topo.n_nets; i++) {
 		json_t *net = NULL;
-		int r = pack_net(&state->topo.nets[i], err, &net);
 
+		r = pack_net(&state->topo.nets[i], err, &net);
 		if (r)
 			return r;
 		if (json_array_append_new(nets, net))
@@ -117,8 +150,9 @@ int fv_state_pack(const struct fv_state *state, struct fv_err *err, struct json_
 		if (json_array_append_new(saved, entry))
 			return fv_err_oom(err);
 	}
-	*ret = json_pack_ex(&why, 0, "{s:O, s:O, s:s*, s:b, s:b, s:b}", "networks", nets, "saved",
-			    saved, "nft", state->nft, "mounted_bpffs", (int)state->mounted_bpffs,
+	*ret = json_pack_ex(&why, 0, "{s:O, s:O, s:O, s:O, s:s*, s:b, s:b, s:b}", "networks", nets,
+			    "attached", attached, "clsact", clsact, "saved", saved, "nft",
+			    state->nft, "mounted_bpffs", (int)state->mounted_bpffs,
 			    "made_etc_netns", (int)state->made_etc_netns, "made_run_netns",
 			    (int)state->made_run_netns);
 	return *ret ? 0 : pack_failed("nftables table", "inet fastveth", why.text, err);
@@ -310,17 +344,54 @@ static int unpack_saved(json_t *list, struct fv_err *err, struct fv_state *state
 	return 0;
 }
 
+static int unpack_attached(const json_t *list, struct fv_err *err, struct fv_state *state)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *from = json_array_get(list, i);
+		const char *target = json_string_value(json_object_get(from, "target"));
+		json_int_t allow = json_integer_value(json_object_get(from, "allow"));
+		int r;
+
+		if (!target || allow < 0 || allow > FV_GATE_ALL)
+			return fv_err_set(err, -EINVAL, "\"attached\": target or allow");
+		r = fv_state_attach(state, target, (uint32_t)allow,
+				    json_is_true(json_object_get(from, "no_sysctl")), err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int unpack_clsact(const json_t *list, struct fv_err *err, struct fv_state *state)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *from = json_array_get(list, i);
+		const char *port = json_string_value(json_object_get(from, "port"));
+		json_int_t ifindex = json_integer_value(json_object_get(from, "ifindex"));
+		int r;
+
+		if (!port || ifindex <= 0 || ifindex > INT32_MAX)
+			return fv_err_set(err, -EINVAL, "\"clsact\": port or ifindex");
+		r = fv_ifname_check(port, err);
+		r = r ?: fv_state_clsact_add(state, port, (int)ifindex, err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 int fv_state_unpack(struct json_t *root, struct fv_err *err, struct fv_state *ret)
 {
 	int mounted_bpffs, made_etc_netns, made_run_netns, r = 0;
 	const char *nft = NULL;
-	json_t *nets, *saved, *from;
+	json_t *nets, *saved, *from, *attached = NULL, *clsact = NULL;
 	json_error_t why;
 	size_t i;
 
-	if (json_unpack_ex(root, &why, 0, "{s:o, s:o, s?s, s:b, s:b, s:b}", "networks", &nets,
-			   "saved", &saved, "nft", &nft, "mounted_bpffs", &mounted_bpffs,
-			   "made_etc_netns", &made_etc_netns, "made_run_netns", &made_run_netns))
+	if (json_unpack_ex(root, &why, 0, "{s:o, s?o, s?o, s:o, s?s, s:b, s:b, s:b}", "networks",
+			   &nets, "attached", &attached, "clsact", &clsact, "saved", &saved, "nft",
+			   &nft, "mounted_bpffs", &mounted_bpffs, "made_etc_netns", &made_etc_netns,
+			   "made_run_netns", &made_run_netns))
 		return fv_err_set(err, -EINVAL, "%s", why.text);
 	if (!json_is_array(nets) || !json_is_array(saved))
 		return fv_err_set(err, -EINVAL, "\"networks\" or \"saved\" is no list");
@@ -336,5 +407,9 @@ int fv_state_unpack(struct json_t *root, struct fv_err *err, struct fv_state *re
 			return r;
 		r = net ? unpack_net(from, err, net) : fv_err_oom(err);
 	}
+	if (!r)
+		r = unpack_attached(attached, err, ret);
+	if (!r)
+		r = unpack_clsact(clsact, err, ret);
 	return r ? r : unpack_saved(saved, err, ret);
 }

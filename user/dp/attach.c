@@ -84,24 +84,59 @@ struct tcx_query {
 	__u64 prog_attach_flags, link_ids, link_attach_flags, revision;
 };
 
+#define TCX_MAX 64 /* programs at one place: the kernel's own limit */
+
+/* The programs of a device in their order; 0 where there are none, or no tcx. */
+static __u32 query_tcx(int ifindex, int link_type, __u32 progs[TCX_MAX], __u32 links[TCX_MAX])
+{
+	struct tcx_query q = {
+		.ifindex = ifindex,
+		.attach_type = link_type,
+		.prog_ids = (__u64)(unsigned long)progs,
+		.link_ids = (__u64)(unsigned long)links,
+		.count = TCX_MAX,
+	};
+
+	return syscall(SYS_bpf, BPF_PROG_QUERY, &q, sizeof(q)) ? 0 : q.count;
+}
+
 /* Descriptor of a link of ours on the port that has lost its pin; -ENOENT. */
 static int find_orphan(int ifindex, const struct place *p)
 {
-	__u32 progs[64] = {}, links[64] = {};
-	struct tcx_query q = {
-		.ifindex = ifindex,
-		.attach_type = p->link_type,
-		.prog_ids = (__u64)(unsigned long)progs,
-		.link_ids = (__u64)(unsigned long)links,
-		.count = FV_ARRAY_SIZE(progs),
-	};
+	__u32 progs[TCX_MAX] = {}, links[TCX_MAX] = {}, n;
 
-	if (p->link_type == BPF_XDP || syscall(SYS_bpf, BPF_PROG_QUERY, &q, sizeof(q)))
+	if (p->link_type == BPF_XDP)
 		return -ENOENT;
-	for (__u32 i = 0; i < q.count; i++)
+	n = query_tcx(ifindex, p->link_type, progs, links);
+	for (__u32 i = 0; i < n; i++)
 		if (links[i] && prog_is(progs[i], p->prog))
 			return bpf_link_get_fd_by_id(links[i]);
 	return -ENOENT;
+}
+
+void fv_dp_foreign(int ifindex, char ret_ingress[16], char ret_egress[16])
+{
+	static const struct place *const places[] = { &from_ns, &to_ns };
+
+	*ret_ingress = *ret_egress = '\0';
+	for (size_t k = 0; k < FV_ARRAY_SIZE(places); k++) {
+		__u32 progs[TCX_MAX] = {}, links[TCX_MAX] = {}, n;
+		char *name = k ? ret_egress : ret_ingress;
+		bool behind = k; /* ours comes last where it is not there yet */
+
+		n = query_tcx(ifindex, places[k]->link_type, progs, links);
+		for (__u32 i = 0; i < n && !*name; i++) {
+			FV_AUTO_FD int fd = bpf_prog_get_fd_by_id(progs[i]);
+			struct bpf_prog_info info = {};
+
+			if (fd < 0 || fv_prog_info(fd, &info))
+				snprintf(info.name, sizeof(info.name), "id %u", progs[i]);
+			if (!strcmp(info.name, fv_prog_name(places[k]->prog)))
+				behind = true;
+			else if (behind)
+				snprintf(name, 16, "%s", *info.name ? info.name : "(no name)");
+		}
+	}
 }
 
 /* The pinned link of a place if it is on this device; -ENOENT. */
@@ -355,6 +390,56 @@ int fv_dp_forget(struct fv_dp *dp, const char *port, struct fv_err *err)
 	r = drop_link(dp, port, &from_ns, err);
 	r = r ?: drop_link(dp, port, &to_ns, err);
 	return r ?: drop_link(dp, port, &xdp_from_ns, err);
+}
+
+struct detach {
+	const struct fv_dp_port *ports;
+	size_t n;
+};
+
+static int detach_one(int dir, const char *name, void *arg, struct fv_err *err)
+{
+	const struct detach *d = arg;
+	struct bpf_link_info info;
+	FV_AUTO_FD int fd = bpf_obj_get(fv_pin_at(dir, name).s);
+
+	if (fd < 0 || link_info(fd, &info))
+		return 0;
+	for (size_t i = 0; i < d->n; i++) {
+		if (fv_link_ifindex(&info) != (__u32)d->ports[i].ifindex)
+			continue;
+		if (unlinkat(dir, name, 0) && errno != ENOENT)
+			return fv_err_set(err, -errno, "%s/links/%s: %s", FV_PIN_DIR, name,
+					  strerror(errno));
+		break;
+	}
+	return 0;
+}
+
+int fv_dp_detach(struct fv_dp *dp, const struct fv_dp_port *ports, size_t n, struct fv_err *err)
+{
+	struct detach d = { ports, n };
+	int r = 0;
+
+	/* By what they are on: a device may have been given another name since. */
+	if (n)
+		r = fv_pins_each(dp->links_dir, detach_one, &d, err);
+	for (size_t i = 0; i < n && !r; i++) {
+		r = drop_filter(ports[i].ifindex, ports[i].name, &from_ns, err);
+		r = r ?: drop_filter(ports[i].ifindex, ports[i].name, &to_ns, err);
+	}
+	return r;
+}
+
+int fv_dp_drop_clsact(int ifindex, const char *port, struct fv_err *err)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int r = bpf_tc_hook_destroy(&hook);
+
+	if (!r || r == -ENOENT || r == -EINVAL || r == -ENODEV)
+		return 0;
+	return fv_err_set(err, r, "removing the clsact qdisc from %s: %s", port, strerror(-r));
 }
 
 static int sweep_one(int dir, const char *name, void *arg, struct fv_err *err)

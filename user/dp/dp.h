@@ -75,9 +75,11 @@ int fv_dp_open(struct fv_err *err, struct fv_dp **ret);
  * fv_dp_fill and after fv_dp_attach on every port, and the counters of replaced maps are
  * carried over there: a run that is killed before leaves the old pins. Nothing on
  * the host changes before fv_dp_prepare, which makes the pin directories.
- * @with_xdp: the XDP program too
+ * @what: FV_LOAD_*
  */
-int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with_xdp,
+#define FV_LOAD_XDP 1U	 /* the XDP program too */
+#define FV_LOAD_FLOWS 2U /* room for proven flows: ports are attached */
+int fv_dp_load(const struct fv_features *features, size_t n_endpoints, unsigned int what,
 	       struct fv_err *err, struct fv_dp **ret);
 /* fv_dp_mounted - is there a BPF file system at /sys/fs/bpf? */
 bool fv_dp_mounted(void);
@@ -95,6 +97,11 @@ struct fv_dp_endpoint {
 	uint32_t mtu;
 	struct fv_ip ip4, ip6;
 	uint8_t mac[6], port_mac[6];
+	/* Of somebody else: network 0, no addresses, flows take the shortcut by proof. */
+	bool attached;
+	bool declined;	 /* attached, but only counted */
+	bool no_tcp;	 /* attached: TCP stays slow */
+	uint32_t master; /* attached: ifindex of the bridge; 0: none */
 };
 
 struct fv_dp_subnet {
@@ -132,6 +139,28 @@ void fv_dp_query(struct fv_dp *dp, int ifindex, const char *port, struct fv_atta
  */
 int fv_dp_attach(struct fv_dp *dp, const struct fv_features *features, int ifindex,
 		 const char *port, bool xdp, struct fv_err *err);
+/* A port of somebody else. */
+struct fv_dp_port {
+	int ifindex;
+	const char *name;
+};
+/* fv_dp_detach - take our programs off ports that stay. What is not there is fine. */
+int fv_dp_detach(struct fv_dp *dp, const struct fv_dp_port *ports, size_t n, struct fv_err *err);
+/* fv_dp_drop_clsact - remove the qdisc from a device; the caller knows that it is ours and empty. */
+int fv_dp_drop_clsact(int ifindex, const char *port, struct fv_err *err);
+/*
+ * fv_dp_foreign - tcx programs of others that a redirect passes over: any at egress, at ingress
+ * those behind ours. Names of the first, "" for none.
+ */
+void fv_dp_foreign(int ifindex, char ret_ingress[16], char ret_egress[16]);
+
+/*
+ * fv_dp_attached - ports that the maps know as attached (those that fv_dp_fill will replace). *ret is
+ * malloc'ed, in no order.
+ */
+int fv_dp_attached(struct fv_dp *dp, struct fv_err *err, struct fv_dp_endpoint **ret,
+		   size_t *ret_n);
+
 /* Remove the pins of a port that is about to be deleted or is gone. */
 int fv_dp_forget(struct fv_dp *dp, const char *port, struct fv_err *err);
 /* Remove pins of links whose device is gone. */

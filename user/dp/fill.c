@@ -92,6 +92,7 @@ static int give_slots(struct fill *f, struct fv_err *err)
 
 		e->ifindex = ep->ifindex;
 		e->network = ep->network;
+		e->master = ep->master;
 		memcpy(e->mac, ep->mac, 6);
 		memcpy(e->port_mac, ep->port_mac, 6);
 		if (ep->ip4.family)
@@ -252,6 +253,14 @@ static int place_endpoints(struct fill *f, struct fv_err *err)
 	return 0;
 }
 
+static uint32_t flags_of(const struct fv_dp_endpoint *ep, const struct net *net)
+{
+	if (ep->attached)
+		return FV_PORT_ATTACHED | (ep->declined ? FV_PORT_DECLINED : 0) |
+		       (ep->no_tcp ? FV_PORT_NO_TCP : 0);
+	return net->overflow ? FV_PORT_OVERFLOW : 0;
+}
+
 static void place_ports(struct fill *f)
 {
 	for (int pass = 0; pass < 2; pass++) {
@@ -264,7 +273,7 @@ static void place_ports(struct fill *f)
 				continue;
 			e->base4 = net->base4;
 			e->base6 = net->base6;
-			e->flags = net->overflow ? FV_PORT_OVERFLOW : 0;
+			e->flags = flags_of(&f->eps[i], net);
 			if (!f->ports[at].ifindex)
 				f->ports[at] = *e;
 			else
@@ -294,6 +303,8 @@ static bool empty_changed(const struct fill *f, bool apply)
 		struct fv_port *cur = &f->maps->ports[i], want = f->ports[i];
 
 		want.flags = cur->flags;
+		/* The programs' own field. */
+		want.checked = cur->checked;
 		if (!cur->ifindex || !memcmp(cur, &want, sizeof(want)))
 			continue;
 		dirty = true;

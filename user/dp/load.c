@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "dp/priv.h"
 #include "fastveth_tc.skel.h"
@@ -11,6 +12,7 @@
 
 #define MIN_SLOTS 1024
 #define MAX_SUBNETS (4 * FV_NETWORK_ID_MAX)
+#define NO_FLOWS 16 /* an LRU hash of less is refused by some kernels */
 
 /* The first warning of libbpf since a load began: the others follow from it. */
 static char libbpf_says[512];
@@ -169,16 +171,45 @@ static uint32_t slots_for(size_t n_endpoints)
 	return slots;
 }
 
+/* Notes of each CPU: a power of two, and the index of every one fits skb->tc_index. */
+static uint32_t notes_per_cpu(void)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint32_t n = FV_NOTES_PER_CPU;
+
+	while (n > 1 && (int64_t)n * cpus > FV_NOTES_MAX)
+		n /= 2;
+	return n;
+}
+
+/* Ticks of the kernel a second: the coarse clock goes with them. */
+static uint32_t ticks_per_second(void)
+{
+	struct timespec res = {};
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &res) || !res.tv_nsec || res.tv_sec)
+		return 100;
+	return (1000000000 + res.tv_nsec / 2) / res.tv_nsec;
+}
+
 /* New maps get their sizes, existing ones are handed to the object. */
-static int give_maps(struct bpf_object *obj, const struct fv_maps *maps, uint32_t slots,
+static int give_maps(struct bpf_object *obj, const struct fv_maps *maps, uint32_t slots, bool flows,
 		     struct fv_err *err)
 {
 	const __u32 entries[FV_MAP_COUNT] = {
-		[FV_MAP_PORTS] = 2 * slots,	[FV_MAP_PORTS_X] = slots,
-		[FV_MAP_ENDPOINTS] = 4 * slots, [FV_MAP_ENDPOINTS_X] = 2 * slots,
-		[FV_MAP_SUBNETS] = MAX_SUBNETS, [FV_MAP_COUNTERS] = slots,
-		[FV_MAP_REASONS] = slots,	[FV_MAP_CARRIED] = slots,
+		[FV_MAP_PORTS] = 2 * slots,
+		[FV_MAP_PORTS_X] = slots,
+		[FV_MAP_ENDPOINTS] = 4 * slots,
+		[FV_MAP_ENDPOINTS_X] = 2 * slots,
+		[FV_MAP_SUBNETS] = MAX_SUBNETS,
+		[FV_MAP_COUNTERS] = slots,
+		[FV_MAP_REASONS] = slots,
+		[FV_MAP_CARRIED] = slots,
 		[FV_MAP_LIVE] = slots,
+		[FV_MAP_FLOWS4] = flows ? FV_FLOWS : NO_FLOWS,
+		[FV_MAP_FLOWS6] = flows ? FV_FLOWS : NO_FLOWS,
+		[FV_MAP_NOTES] = flows ? notes_per_cpu() * libbpf_num_possible_cpus() : 1,
+		[FV_MAP_NOTED] = 1,
 	};
 
 	for (int i = 0; i < FV_MAP_COUNT; i++) {
@@ -258,7 +289,7 @@ static void drop_xdp(struct fastveth_xdp **skel)
 	fastveth_xdp__destroy(*skel);
 }
 
-static int load_tc(struct fv_dp *dp, uint32_t slots, struct fv_err *err)
+static int load_tc(struct fv_dp *dp, uint32_t slots, bool flows, struct fv_err *err)
 {
 	FV_CLEANUP(drop_tc) struct fastveth_tc *skel = fastveth_tc__open();
 	int r;
@@ -268,7 +299,9 @@ static int load_tc(struct fv_dp *dp, uint32_t slots, struct fv_err *err)
 		return load_failed("TC", -errno, err);
 	skel->rodata->fv_port_mask = 2 * slots - 1;
 	skel->rodata->fv_endpoint_mask = 4 * slots - 1;
-	r = give_maps(skel->obj, &dp->maps, slots, err);
+	skel->rodata->fv_note_mask = flows ? notes_per_cpu() - 1 : 0;
+	skel->rodata->fv_hz = ticks_per_second();
+	r = give_maps(skel->obj, &dp->maps, slots, flows, err);
 	if (r)
 		return r;
 	r = fastveth_tc__load(skel);
@@ -293,7 +326,7 @@ static int load_xdp(struct fv_dp *dp, bool frags, struct fv_err *err)
 	if (frags)
 		bpf_program__set_flags(skel->progs.fv_xdp_from_ns,
 				       1U << 5 /* BPF_F_XDP_HAS_FRAGS */);
-	r = give_maps(skel->obj, &dp->maps, dp->maps.slots, err);
+	r = give_maps(skel->obj, &dp->maps, dp->maps.slots, dp->maps.n_notes > 1, err);
 	if (r)
 		return r;
 	r = fastveth_xdp__load(skel);
@@ -302,12 +335,12 @@ static int load_xdp(struct fv_dp *dp, bool frags, struct fv_err *err)
 	return take_prog(dp, skel->obj, FV_PROG_XDP_FROM_NS, err);
 }
 
-int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with_xdp,
+int fv_dp_load(const struct fv_features *features, size_t n_endpoints, unsigned int what,
 	       struct fv_err *err, struct fv_dp **ret)
 {
 	FV_CLEANUP(fv_dp_close) struct fv_dp *dp = malloc(sizeof(*dp));
+	bool had_xdp, flows = what & FV_LOAD_FLOWS;
 	uint32_t slots = slots_for(n_endpoints);
-	bool had_xdp;
 	int r;
 
 	if (!dp)
@@ -320,7 +353,9 @@ int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with
 	r = r ?: fv_maps_open(dp->maps_dir, &dp->maps, err);
 	if (r && r != -ENOENT)
 		return r;
-	if (!r && dp->maps.slots < n_endpoints) {
+	if (!r && (dp->maps.slots < n_endpoints || (flows && dp->maps.n_notes <= 1))) {
+		if (slots < dp->maps.slots)
+			slots = dp->maps.slots;
 		dp->old = dp->maps;
 		fv_maps_init(&dp->maps);
 		r = -ENOENT;
@@ -328,11 +363,13 @@ int fv_dp_load(const struct fv_features *features, size_t n_endpoints, bool with
 	dp->new_maps = r == -ENOENT;
 	if (!dp->new_maps) {
 		slots = dp->maps.slots;
+		flows = dp->maps.n_notes > 1;
 		drop_stale_progs(dp);
 	}
-	r = load_tc(dp, slots, err);
+	r = load_tc(dp, slots, flows, err);
 	/* A pinned XDP program must go on with the same maps. */
-	if (!r && (with_xdp || (had_xdp && (dp->new_maps || dp->prog[FV_PROG_XDP_FROM_NS] < 0))))
+	if (!r && ((what & FV_LOAD_XDP) ||
+		   (had_xdp && (dp->new_maps || dp->prog[FV_PROG_XDP_FROM_NS] < 0))))
 		r = load_xdp(dp, features->xdp_frags, err);
 	if (r)
 		return r;

@@ -11,7 +11,9 @@ const char *const fv_map_names[FV_MAP_COUNT] = {
 	[FV_MAP_ENDPOINTS] = "fv_endpoints", [FV_MAP_ENDPOINTS_X] = "fv_endpoints_x",
 	[FV_MAP_SUBNETS] = "fv_subnets",     [FV_MAP_COUNTERS] = "fv_counters",
 	[FV_MAP_REASONS] = "fv_reasons",     [FV_MAP_CARRIED] = "fv_carried",
-	[FV_MAP_LIVE] = "fv_live",
+	[FV_MAP_LIVE] = "fv_live",	     [FV_MAP_FLOWS4] = "fv_flows4",
+	[FV_MAP_FLOWS6] = "fv_flows6",	     [FV_MAP_NOTES] = "fv_notes",
+	[FV_MAP_NOTED] = "fv_noted",
 };
 
 /* What a pin must be to be taken for ours. */
@@ -28,6 +30,12 @@ static const struct {
 	[FV_MAP_REASONS] = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct fv_reasons) },
 	[FV_MAP_CARRIED] = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct fv_carried) },
 	[FV_MAP_LIVE] = { BPF_MAP_TYPE_DEVMAP_HASH, 4, 4 },
+	[FV_MAP_FLOWS4] = { BPF_MAP_TYPE_LRU_HASH, sizeof(struct fv_flow4_key),
+			    sizeof(struct fv_flow) },
+	[FV_MAP_FLOWS6] = { BPF_MAP_TYPE_LRU_HASH, sizeof(struct fv_flow6_key),
+			    sizeof(struct fv_flow) },
+	[FV_MAP_NOTES] = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct fv_note) },
+	[FV_MAP_NOTED] = { BPF_MAP_TYPE_PERCPU_ARRAY, 4, 4 },
 };
 
 int fv_map_info(int fd, struct bpf_map_info *ret)
@@ -111,10 +119,13 @@ int fv_maps_map(struct fv_maps *maps, struct fv_err *err)
 	if (r)
 		return r;
 	maps->slots = info[FV_MAP_COUNTERS].max_entries;
+	maps->n_notes = info[FV_MAP_NOTES].max_entries;
 	/* A set whose pinning was interrupted can be of two sizes. */
 	if (info[FV_MAP_REASONS].max_entries != maps->slots ||
 	    info[FV_MAP_CARRIED].max_entries != maps->slots ||
 	    info[FV_MAP_LIVE].max_entries != maps->slots ||
+	    info[FV_MAP_FLOWS4].max_entries != info[FV_MAP_FLOWS6].max_entries ||
+	    (info[FV_MAP_FLOWS4].max_entries == FV_FLOWS) != (maps->n_notes > 1) ||
 	    info[FV_MAP_PORTS].max_entries != 2 * maps->slots ||
 	    info[FV_MAP_ENDPOINTS].max_entries != 4 * maps->slots)
 		return -ESTALE;
@@ -187,4 +198,59 @@ const struct fv_port *fv_port_of(const struct fv_maps *maps, uint32_t ifindex, s
 	if (bpf_map_lookup_elem(maps->fd[FV_MAP_PORTS_X], &ifindex, buf))
 		return NULL;
 	return buf;
+}
+
+struct attached {
+	struct fv_dp_endpoint *eps;
+	size_t n, room;
+};
+
+static int add_attached(struct attached *a, const struct fv_port *port, struct fv_err *err)
+{
+	struct fv_dp_endpoint *e;
+
+	if (!port->ifindex || !(port->flags & FV_PORT_ATTACHED))
+		return 0;
+	if (a->n == a->room) {
+		a->room = a->room ? 2 * a->room : 64;
+		e = reallocarray(a->eps, a->room, sizeof(*e));
+		if (!e)
+			return fv_err_oom(err);
+		a->eps = e;
+	}
+	e = &a->eps[a->n++];
+	*e = (struct fv_dp_endpoint){
+		.ifindex = port->ifindex,
+		.attached = true,
+		.declined = port->flags & FV_PORT_DECLINED,
+		.no_tcp = port->flags & FV_PORT_NO_TCP,
+		.master = port->master,
+	};
+	memcpy(e->mac, port->mac, 6);
+	memcpy(e->port_mac, port->port_mac, 6);
+	return 0;
+}
+
+int fv_dp_attached(struct fv_dp *dp, struct fv_err *err, struct fv_dp_endpoint **ret, size_t *ret_n)
+{
+	const struct fv_maps *maps = dp->old.ports ? &dp->old : &dp->maps;
+	struct attached a = {};
+	struct fv_port port;
+	__u32 key, *prev = NULL;
+	int r = 0;
+
+	for (uint32_t i = 0; i < maps->n_ports && !r; i++)
+		r = add_attached(&a, &maps->ports[i], err);
+	while (!r && !bpf_map_get_next_key(maps->fd[FV_MAP_PORTS_X], prev, &key)) {
+		if (!bpf_map_lookup_elem(maps->fd[FV_MAP_PORTS_X], &key, &port))
+			r = add_attached(&a, &port, err);
+		prev = &key;
+	}
+	if (r) {
+		free(a.eps);
+		return r;
+	}
+	*ret = a.eps;
+	*ret_n = a.n;
+	return 0;
 }

@@ -19,6 +19,10 @@ enum fv_map {
 	FV_MAP_REASONS,
 	FV_MAP_CARRIED,
 	FV_MAP_LIVE,
+	FV_MAP_FLOWS4,
+	FV_MAP_FLOWS6,
+	FV_MAP_NOTES,
+	FV_MAP_NOTED,
 	FV_MAP_COUNT
 };
 
@@ -29,6 +33,7 @@ struct fv_maps {
 	int fd[FV_MAP_COUNT];	       /* -1: none */
 	uint32_t slots;		       /* entries of fv_counters and the like */
 	uint32_t n_ports, n_endpoints; /* entries of the two arrays */
+	uint32_t n_notes;	       /* entries of fv_notes; 1: made without flows */
 	struct fv_port *ports;
 	struct fv_endpoint *endpoints;
 };

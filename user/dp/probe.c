@@ -120,6 +120,15 @@ static const char *const slow_names[FV_SLOW_COUNT] = {
 	[FV_SLOW_OUTSIDE] = "outside",
 	[FV_SLOW_NOT_ROUTED] = "not_routed",
 	[FV_SLOW_TARGET] = "target",
+	[FV_SLOW_DECLINED] = "declined",
+	[FV_SLOW_PROTOCOL] = "protocol",
+	[FV_SLOW_CONTROL] = "control",
+	[FV_SLOW_UNPROVEN] = "unproven",
+	[FV_SLOW_PROBE] = "probe",
+	[FV_SLOW_STALE] = "stale",
+	[FV_SLOW_CHANGED] = "changed",
+	[FV_SLOW_LONGER] = "longer",
+	[FV_SLOW_WINDOW] = "window",
 };
 
 static const char *const drop_names[FV_DROP_COUNT] = {

@@ -111,6 +111,8 @@ static bool has(const struct fv_table *t, const char *rec)
 		return false;
 	if (t->map == FV_MAP_ENDPOINTS_X)
 		v.endpoint.checked = 0;
+	if (t->map == FV_MAP_PORTS_X)
+		v.port.checked = 0;
 	return !memcmp(&v, rec + t->key_size, t->value_size);
 }
 

@@ -179,6 +179,14 @@ void fv_qdiscs_free(struct fv_qdiscs **qdiscs)
 	*qdiscs = NULL;
 }
 
+bool fv_qdiscs_clsact(const struct fv_qdiscs *qdiscs, int ifindex)
+{
+	for (size_t i = 0; i < qdiscs->n; i++)
+		if (qdiscs->q[i].ifindex == ifindex && strcmp(qdiscs->q[i].kind, "clsact") == 0)
+			return true;
+	return false;
+}
+
 /* They hold packets back only where the device itself does, and drop only when they are full. */
 static bool only_queues(const char *kind)
 {

@@ -3,6 +3,8 @@
 #ifndef FV_NET_GATE_H
 #define FV_NET_GATE_H
 
+#include <stdbool.h>
+
 #include "core/err.h"
 #include "core/gate.h"
 #include "net/rtnl.h"
@@ -19,6 +21,7 @@ struct fv_qdiscs;
 
 int fv_qdiscs_load(struct fv_rtnl *rt, struct fv_err *err, struct fv_qdiscs **ret);
 void fv_qdiscs_free(struct fv_qdiscs **qdiscs);
+bool fv_qdiscs_clsact(const struct fv_qdiscs *qdiscs, int ifindex);
 
 /*
  * fv_gate_device - reasons of one device: a qdisc that does more than queue, filters on clsact or

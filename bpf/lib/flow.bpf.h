@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Proven flows: the shortcut between ports of others, for as long as the kernel's own path keeps
+ * delivering samples of the same flow. What was proven is in fv_flows; this file looks at
+ * packets, note.bpf.h proves.
+ *
+ * A packet goes on as the proven one did, or the kernel's way. Nothing is ever dropped here.
+ */
+#ifndef FV_BPF_FLOW_H
+#define FV_BPF_FLOW_H
+
+#include "decide.bpf.h"
+#include "note.bpf.h"
+
+/* How long a proof holds, and how long one is waited for, in ticks. */
+#define FV_SOFT fv_hz
+#define FV_HARD (2 * fv_hz)
+#define FV_PROBE_EVERY (fv_hz / 4)
+
+static __always_inline bool fv_port_alive(struct fv_port *port)
+{
+	__u32 now = bpf_jiffies64(), ifindex = port->ifindex;
+
+	if (likely(port->checked == now))
+		return true;
+	if (!bpf_map_lookup_elem(&fv_live, &ifindex))
+		return false;
+	port->checked = now;
+	return true;
+}
+
+/*
+ * Both directions: what opens and closes a connection, and the acknowledgements between, the host sees
+ * as if we were not there.
+ */
+static __always_inline void fv_flow4_forget(const struct fv_flow4_key *key)
+{
+	const struct fv_flow *flow = bpf_map_lookup_elem(&fv_flows4, key);
+	struct fv_flow4_key back = { .saddr = key->daddr,
+				     .daddr = key->saddr,
+				     .sport = key->dport,
+				     .dport = key->sport,
+				     .proto = key->proto };
+
+	if (!flow)
+		return;
+	back.iif = flow->oif;
+	bpf_map_delete_elem(&fv_flows4, &back);
+	bpf_map_delete_elem(&fv_flows4, key);
+}
+
+static __always_inline void fv_flow6_forget(const struct fv_flow6_key *key)
+{
+	const struct fv_flow *flow = bpf_map_lookup_elem(&fv_flows6, key);
+	struct fv_flow6_key back = { .sport = key->dport,
+				     .dport = key->sport,
+				     .proto = key->proto };
+
+	if (!flow)
+		return;
+	back.iif = flow->oif;
+	__builtin_memcpy(back.saddr, key->daddr, 16);
+	__builtin_memcpy(back.daddr, key->saddr, 16);
+	bpf_map_delete_elem(&fv_flows6, &back);
+	bpf_map_delete_elem(&fv_flows6, key);
+}
+
+/* May this packet go as its flow did? FV_SHORTCUT with *ret, else FV_SLOW. */
+static __always_inline int fv_flow_judge(struct __sk_buff *ctx, struct fv_frame *f,
+					 const struct fv_packet *p, struct fv_flow *flow,
+					 struct fv_port **ret)
+{
+	__u64 now = bpf_jiffies64(), age;
+	struct fv_port *target;
+
+	if (!flow)
+		return FV_SLOW | FV_SLOW_UNPROVEN;
+	age = now - flow->proven;
+	if (unlikely(age > FV_HARD))
+		return FV_SLOW | FV_SLOW_STALE;
+	if (unlikely(age > FV_SOFT) && (__u32)now - flow->probed >= FV_PROBE_EVERY) {
+		flow->probed = now;
+		return FV_SLOW | FV_SLOW_PROBE;
+	}
+	if (unlikely(!fv_l2_equal(f->data, flow->in_l2) || p->ttl != flow->ttl ||
+		     p->dscp != flow->dscp))
+		return FV_SLOW | FV_SLOW_CHANGED;
+	if (unlikely(f->len - FV_ETH_HLEN > flow->len)) {
+		__u32 wire_len;
+
+		/* It lies in a cache line that nothing else here needs. */
+		f->gso_size = ctx->gso_size;
+		wire_len = fv_wire_len(f, p->proto, fv_l3_hlen(p));
+		if (!wire_len || wire_len > flow->len)
+			return FV_SLOW | FV_SLOW_LONGER;
+	}
+	target = fv_port_find(flow->oif);
+	if (unlikely(!target || !fv_port_alive(target)))
+		return FV_SLOW | FV_SLOW_TARGET;
+	if (unlikely(!(target->flags & FV_PORT_ATTACHED) || (target->flags & FV_PORT_DECLINED)))
+		return FV_SLOW | FV_SLOW_DECLINED;
+	*ret = target;
+	return FV_SHORTCUT;
+}
+
+/* What the kernel's path did to the proven packet. */
+static __always_inline bool fv_flow_follow(const struct fv_frame *f, const struct fv_flow *flow)
+{
+	struct ethhdr *eth = f->data;
+
+	if ((void *)eth + FV_ETH_HLEN + sizeof(struct iphdr) > f->data_end)
+		return false;
+	if (flow->hops) {
+		if (fv_eth_proto(eth) == bpf_htons(FV_ETH_P_IP))
+			fv_less_ttl((void *)(eth + 1));
+		else
+			((struct ipv6hdr *)(eth + 1))->hop_limit--;
+	}
+	fv_l2_copy((__u8 *)eth, flow->out_l2);
+	return true;
+}
+
+/*
+ * fv_flow_from - what becomes of a frame that leaves an attached port; rewritten where it is
+ * FV_SHORTCUT.
+ * @ret: port to redirect to; set for FV_SHORTCUT only
+ */
+static __always_inline int fv_flow_from(struct __sk_buff *ctx, struct fv_frame *f,
+					const struct fv_port *port, struct fv_port **ret)
+{
+	struct fv_packet p = {};
+	struct fv_flow *flow;
+	int verdict;
+
+	if (port->flags & FV_PORT_DECLINED)
+		return FV_SLOW | FV_SLOW_DECLINED;
+	verdict = fv_packet_parse(f, &p);
+	if (verdict != FV_SHORTCUT)
+		return verdict;
+	if (unlikely((port->flags & FV_PORT_NO_TCP) && p.proto == IPPROTO_TCP))
+		return FV_SLOW | FV_SLOW_WINDOW;
+	if (p.family == 4) {
+		struct iphdr *ip = f->data + FV_ETH_HLEN;
+		struct fv_flow4_key key;
+
+		if ((void *)(ip + 1) > f->data_end)
+			return FV_SLOW | FV_SLOW_MALFORMED;
+		fv_flow4_key_of(port->ifindex, &p, ip, &key);
+		if (unlikely(p.control)) {
+			fv_flow4_forget(&key);
+			return FV_SLOW | FV_SLOW_CONTROL;
+		}
+		flow = bpf_map_lookup_elem(&fv_flows4, &key);
+	} else {
+		struct ipv6hdr *ip = f->data + FV_ETH_HLEN;
+		struct fv_flow6_key key;
+
+		if ((void *)(ip + 1) > f->data_end)
+			return FV_SLOW | FV_SLOW_MALFORMED;
+		fv_flow6_key_of(port->ifindex, &p, ip, &key);
+		if (unlikely(p.control)) {
+			fv_flow6_forget(&key);
+			return FV_SLOW | FV_SLOW_CONTROL;
+		}
+		flow = bpf_map_lookup_elem(&fv_flows6, &key);
+	}
+	verdict = fv_flow_judge(ctx, f, &p, flow, ret);
+	if (likely(verdict == FV_SHORTCUT)) {
+		if (flow && fv_flow_follow(f, flow))
+			return FV_SHORTCUT;
+		return FV_SLOW | FV_SLOW_MALFORMED;
+	}
+	f->gso_size = ctx->gso_size;
+	ctx->tc_index = fv_note_leave(f, &p, port);
+	return verdict;
+}
+
+#endif /* FV_BPF_FLOW_H */
