@@ -193,17 +193,23 @@ int fv_run_drop_attached(struct fv_run *run, struct fv_err *err)
 
 /* ---- verbs ---- */
 
-/* true where windows are strict and stay so. */
-static bool strict_windows(const struct fv_guest *g)
+/* Will conntrack's windows be strict? What we made of it before is put back then. */
+static bool strict_windows(const struct fv_run *run)
 {
 	char now[16];
 
-	return g->no_sysctl && !fv_sysctl_get(FV_LIBERAL, NULL, now, sizeof(now)) &&
-	       strcmp(now, "1");
+	if (!no_sysctl(run) || fv_sysctl_get(FV_LIBERAL, NULL, now, sizeof(now)))
+		return false;
+	for (size_t i = 0; i < run->state.n_saved; i++)
+		if (!strcmp(run->state.saved[i].path, FV_LIBERAL))
+			return strcmp(run->state.saved[i].old, "1");
+	return strcmp(now, "1");
 }
 
 static int want_guests(struct fv_run *run, const struct fv_guests *guests, struct fv_err *err)
 {
+	const bool strict = strict_windows(run);
+
 	run->reattach = true;
 	run->attached = calloc(guests->n + 1, sizeof(*run->attached));
 	if (!run->attached)
@@ -216,7 +222,7 @@ static int want_guests(struct fv_run *run, const struct fv_guests *guests, struc
 		e->ifindex = g->link->ifindex;
 		e->master = g->link->master;
 		e->declined = g->declined;
-		e->no_tcp = strict_windows(g);
+		e->no_tcp = strict;
 		memcpy(e->mac, g->mac, 6);
 		memcpy(e->port_mac, g->link->mac, 6);
 	}

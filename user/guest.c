@@ -125,7 +125,6 @@ static int add_guest(struct fv_guests *guests, const struct fv_link *link,
 		if (g->link != link)
 			continue;
 		g->allow |= to->allow;
-		g->no_sysctl &= to->no_sysctl;
 		return 0;
 	}
 	g = reallocarray(guests->g, guests->n + 1, sizeof(*g));
@@ -133,7 +132,7 @@ static int add_guest(struct fv_guests *guests, const struct fv_link *link,
 		return fv_err_oom(err);
 	guests->g = g;
 	g += guests->n++;
-	*g = (struct fv_guest){ .link = link, .allow = to->allow, .no_sysctl = to->no_sysctl };
+	*g = (struct fv_guest){ .link = link, .allow = to->allow };
 	return 0;
 }
 

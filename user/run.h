@@ -79,7 +79,6 @@ struct fv_guest {
 	char ifname[FV_IFNAME_SIZE];
 	uint8_t mac[6]; /* of the device inside */
 	uint32_t allow; /* by the targets that cover it */
-	bool no_sysctl; /* all of them say so */
 	bool declined;
 	struct fv_gate_list reasons; /* those of its device */
 };
