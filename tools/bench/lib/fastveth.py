@@ -43,6 +43,9 @@ class Fastveth:
     def up(self, text):
         self.host.run(self.argv("up", self.write(text)))
 
+    def attach(self, *targets):
+        self.host.run(self.argv("attach", *targets))
+
     def read(self, verb, pick, codes=(0,)):
         """pick(what VERB -j prints)."""
         answer = self.host.json(self.argv(verb, "-j"), codes=codes)

@@ -7,6 +7,12 @@
     bridge     cli eth0 -- p0 br0 p1 -- eth0 srv
     route      cli eth0 -- p0 (host forwards) p1 -- eth0 srv
 
+With the rules that Docker writes, conntrack on, and bridged packets shown to them:
+
+    loopback-rules   lo of such a host
+    bridge-rules     its bridge
+    attached         the same after `fastveth attach br0`
+
 Each but the first is on a Host of its own, so that one's rules, conntrack and
 neighbours cost the others nothing.
 """
@@ -15,6 +21,44 @@ from dataclasses import dataclass, field
 
 from lib.fastveth import Fastveth, topology
 from lib.sandbox import Failed, Host, Place
+
+
+# As Docker 28 writes them for one bridge, in nftables' words.
+DOCKER_RULES = """
+table ip filter {
+    chain FORWARD {
+        type filter hook forward priority filter; policy drop;
+        counter jump DOCKER-USER
+        counter jump DOCKER-FORWARD
+    }
+    chain DOCKER-USER { }
+    chain DOCKER-FORWARD {
+        counter jump DOCKER-CT
+        counter jump DOCKER-INTERNAL
+        counter jump DOCKER-BRIDGE
+        iifname "br0" counter accept
+    }
+    chain DOCKER-CT { oifname "br0" ct state related,established counter accept; }
+    chain DOCKER-INTERNAL { }
+    chain DOCKER-BRIDGE { oifname "br0" counter jump DOCKER; }
+    chain DOCKER { iifname != "br0" oifname "br0" counter drop; }
+}
+table ip nat {
+    chain PREROUTING {
+        type nat hook prerouting priority dstnat;
+        fib daddr type local counter jump DOCKER
+    }
+    chain OUTPUT {
+        type nat hook output priority dstnat;
+        ip daddr != 127.0.0.0/8 fib daddr type local counter jump DOCKER
+    }
+    chain POSTROUTING {
+        type nat hook postrouting priority srcnat;
+        oifname != "br0" ip saddr 10.77.0.0/24 counter masquerade
+    }
+    chain DOCKER { iifname "br0" counter return; }
+}
+"""
 
 
 @dataclass
@@ -51,6 +95,34 @@ def build_cable(host):
     places = leaves(host, ["link add eth0 netns cli type veth peer name eth0 netns srv",
                            *up_leaf("cli", "10.77.0.2/24"), *up_leaf("srv", "10.77.0.3/24")])
     return Path("cable", *places, "10.77.0.3")
+
+
+def rules(host):
+    host.run(["nft", "-f", "-"], input=DOCKER_RULES)
+    try:
+        host.run(["sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1"])
+    except Failed:
+        raise Failed("br_netfilter is not loaded: modprobe br_netfilter") from None
+
+
+def build_loopback_rules(host):
+    rules(host)
+    return Path("loopback-rules", host, host, "127.0.0.1")
+
+
+def build_bridge_rules(host):
+    rules(host)
+    path = build_bridge(host)
+    path.name = "bridge-rules"
+    return path
+
+
+def build_attached(host):
+    path = build_bridge_rules(host)
+    path.name, path.fastveth = "attached", Fastveth(host)
+    path.fastveth.attach("br0")
+    path.info["hook"] = path.fastveth.hook()
+    return path
 
 
 def build_bridge(host):
@@ -90,6 +162,9 @@ BUILDERS = {
     "cable": build_cable,
     "bridge": build_bridge,
     "route": build_route,
+    "loopback-rules": build_loopback_rules,
+    "bridge-rules": build_bridge_rules,
+    "attached": build_attached,
     "own": lambda host: build_own(host, "own", "tc", ["tcx", "clsact"]),
     "own-clsact": lambda host: build_own(host, "own-clsact", "tc", ["clsact"],
                                          ["FASTVETH_NO_TCX=1"]),
