@@ -23,7 +23,7 @@ if [ "${FV_ISOLATED:-}" != 1 ]; then
 	"$FV_HARNESS/isolate" "$(readlink -f "$0")"
 	code=$?
 	rm -f $CONF $NO-*
-	modprobe nf_conntrack
+	modprobe -a nf_conntrack br_netfilter
 	exit $code
 fi
 fv_isolate "$@"

@@ -424,5 +424,6 @@ int fv_dp_commit(struct fv_dp *dp, struct fv_err *err)
 	}
 	fv_maps_fini(&dp->old);
 	r = fv_pins_each(dp->maps_dir, drop_half_pinned, NULL, err);
-	return r ?: fv_pins_each(dp->progs_dir, drop_half_pinned, NULL, err);
+	r = r ?: fv_pins_each(dp->progs_dir, drop_half_pinned, NULL, err);
+	return r ?: fv_pins_drop_others(dp->dir, err);
 }

@@ -168,6 +168,22 @@ static int remove_one(int dir, const char *name, void *arg, struct fv_err *err)
 	return 0;
 }
 
+/* What an earlier build with other layouts pinned: nothing is attached that uses it any more. */
+static int drop_other_abi(int dir, const char *name, void *arg, struct fv_err *err)
+{
+	unsigned int abi;
+	char end;
+
+	if (sscanf(name, "v%u%c", &abi, &end) != 1 || abi == FV_ABI)
+		return 0;
+	return remove_one(dir, name, arg, err);
+}
+
+int fv_pins_drop_others(int dir, struct fv_err *err)
+{
+	return fv_pins_each(dir, drop_other_abi, NULL, err);
+}
+
 /* A fresh bpffs has these two of the kernel's own. */
 static int is_foreign_pin(int dir, const char *name, void *arg, struct fv_err *err)
 {

@@ -98,6 +98,9 @@ void fv_link_pin_name(const char *port, enum fv_prog prog, char ret[64]);
 int fv_pins_each(int dir, int (*fn)(int dir, const char *name, void *arg, struct fv_err *err),
 		 void *arg, struct fv_err *err);
 
+/* fv_pins_drop_others - remove the directories of other ABIs. */
+int fv_pins_drop_others(int dir, struct fv_err *err);
+
 /* Pin, in place of a pin of that name if there is one; NAME:new for a moment. */
 #define FV_PIN_NEW ":new"
 int fv_pin_replace(int fd, int dir, const char *name, struct fv_err *err);

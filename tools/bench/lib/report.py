@@ -74,7 +74,8 @@ def comparison(rows):
             better = "lower" if case in LOWER_IS_BETTER else "higher"
             where = "client and server on one CPU" if cpus == 1 else "on two CPUs"
             print(f"{case}, {where}: {UNITS[case]}, {better} is better")
-            table(["path", "median", "low", "high", "/host", "/loopback", "/rules", "/cable", "samples"],
+            table(["path", "median", "low", "high", "/host", "/loopback", "/rules", "/cable",
+                   "samples"],
                   [[row["path"], number(row["median"]), number(row["low"]), number(row["high"]),
                     *(number(row["ratio"].get(base), 3) for base in ("host", "loopback", "loopback-rules",
                                        "cable")),
