@@ -177,7 +177,7 @@ static const char *more_on(const char *reason)
 		const char *reason, *more;
 	} rows[] = {
 		{ "isolation", "the two are in different networks" },
-		{ "outside", "no endpoint has that address" },
+		{ "outside", "no endpoint has that address; the host, the outside, or nobody" },
 		{ "target", "the device that the host delivered it to is gone" },
 		{ "window", "TCP stays slow, conntrack's windows are strict (--no-sysctl)" },
 		{ "declined", "the port that the host delivered it to takes no shortcut" },
@@ -246,7 +246,7 @@ static void explain_text(const struct cli *cli, const struct fv_question *q,
 	print_way(cli, e);
 	if (cli->verbose && e->n_flows)
 		print_flows(e);
-	else if (e->n_flows > 1)
+	else if (e->n_flows > 1 && e->proven)
 		printf("That is the freshest of %zu flows (-v lists them).\n", e->n_flows);
 }
 
