@@ -14,26 +14,25 @@
 fv_isolate "$@"
 need attach_explain ip jq socat ping tc
 
-# way NAME EXPRESSION WORDS...: what `explain -j WORDS` says; $JSON.
-way() {
-	local name=$1 expression=$2
-
-	shift 2
-	JSON=$("$FASTVETH" explain -j "$@" 2>&1)
-	if jq -e "$expression" <<<"$JSON" >/dev/null 2>&1; then
-		ok "$name"
-	else
-		not_ok "$name" "not so: $expression"
-		jq -c . <<<"$JSON" 2>/dev/null | head -n 20 | sed 's/^/# /'
-	fi
-}
-
-# For wait_for.
+# For wait_for: what `explain -j WORDS` says.
 is() { # EXPRESSION WORDS...
 	local expression=$1
 
 	shift
 	"$FASTVETH" explain -j "$@" | jq -e "$expression"
+}
+
+# way NAME EXPRESSION WORDS...: it is so, at the latest in a second.
+way() {
+	local name=$1 expression=$2
+
+	shift 2
+	if wait_for 1 is "$expression" "$@"; then
+		ok "$name"
+	else
+		not_ok "$name" "not so: $expression"
+		"$FASTVETH" explain -j "$@" 2>&1 | head -n 20 | sed 's/^/# /'
+	fi
 }
 
 says() { # NAME TEXT WORDS...

@@ -39,9 +39,6 @@ static const struct fv_endpoint *find_endpoint(const struct fv_maps *maps,
 	struct fv_endpoint_key key = { .network = port->network };
 
 	fv_map_addr(to, key.addr);
-	/* The maps keep IPv4 addresses in this form; in an IPv6 packet it is nobody's. */
-	if (to->family == AF_INET6 && key.addr[2] == htonl(0xffff) && !key.addr[1] && !key.addr[0])
-		return NULL;
 	if (ep->network == port->network && !memcmp(ep->addr, key.addr, 16))
 		return ep;
 	if (!(port->flags & FV_PORT_OVERFLOW) ||
@@ -61,23 +58,31 @@ static bool other_network(const struct fv_maps *maps, const struct fv_ip *to, ui
 	       owner != network;
 }
 
+static bool is_link_local(const struct fv_ip *ip)
+{
+	if (ip->family == AF_INET)
+		return ip->b[0] == 169 && ip->b[1] == 254;
+	return ip->b[0] == 0xfe && (ip->b[1] & 0xc0) == 0x80;
+}
+
+/* The maps keep IPv4 addresses in this form; in an IPv6 packet it is nobody's. */
+static bool is_mapped(const struct fv_ip *ip)
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, 0xff };
+
+	return ip->family == AF_INET6 && !memcmp(ip->b, prefix, sizeof(prefix));
+}
+
 /* Why an address is no endpoint's. */
 static enum fv_slow no_endpoint(const struct fv_ip *to)
 {
 	static const uint8_t zero[16];
 
-	if (to->family == AF_INET) {
-		if ((to->b[0] & 0xf0) == 0xe0)
-			return FV_SLOW_MULTICAST;
-		return (to->b[0] == 169 && to->b[1] == 254) || !memcmp(to->b, zero, 4)
-			       ? FV_SLOW_LINK_LOCAL
-			       : FV_SLOW_OUTSIDE;
-	}
-	if (to->b[0] == 0xff)
+	if (to->family == AF_INET ? (to->b[0] & 0xf0) == 0xe0 : to->b[0] == 0xff)
 		return FV_SLOW_MULTICAST;
-	return (to->b[0] == 0xfe && (to->b[1] & 0xc0) == 0x80) || !memcmp(to->b, zero, 16)
-		       ? FV_SLOW_LINK_LOCAL
-		       : FV_SLOW_OUTSIDE;
+	if (is_link_local(to) || !memcmp(to->b, zero, sizeof(zero)))
+		return FV_SLOW_LINK_LOCAL;
+	return FV_SLOW_OUTSIDE;
 }
 
 int fv_dp_decide(struct fv_dp *dp, int ifindex, const struct fv_ip *to, struct fv_dp_verdict *ret)
@@ -91,15 +96,19 @@ int fv_dp_decide(struct fv_dp *dp, int ifindex, const struct fv_ip *to, struct f
 	if (!port || !ifindex)
 		return -ENOENT;
 	*ret = (struct fv_dp_verdict){ .way = FV_DP_SLOW, .slow = FV_SLOW_TARGET };
+	/* Of IPv6 these two are judged by the address alone. */
+	if (to->family == AF_INET6 && (is_mapped(to) || is_link_local(to))) {
+		ret->slow = is_mapped(to) ? FV_SLOW_OUTSIDE : FV_SLOW_LINK_LOCAL;
+		return 0;
+	}
 	ep = find_endpoint(&dp->maps, port, to, &ep_buf);
+	if (!ep && other_network(&dp->maps, to, port->network)) {
+		ret->way = FV_DP_DROP;
+		ret->drop = FV_DROP_ISOLATION;
+		return 0;
+	}
 	if (!ep) {
 		ret->slow = no_endpoint(to);
-		/* Before anything else the programs ask for a link-local one of IPv6. */
-		if (other_network(&dp->maps, to, port->network) &&
-		    !(to->family == AF_INET6 && ret->slow == FV_SLOW_LINK_LOCAL)) {
-			ret->way = FV_DP_DROP;
-			ret->drop = FV_DROP_ISOLATION;
-		}
 		return 0;
 	}
 	key = ep->ifindex;
