@@ -33,6 +33,8 @@ int fv_run_read_attached(struct fv_run *run, struct fv_err *err)
 	fv_dp_close(&dp);
 	if (r || run->reattach)
 		return r;
+	/* Asked again where there were none. */
+	free(run->attached);
 	run->attached = calloc(run->n_was_attached + 1, sizeof(*run->attached));
 	if (!run->attached)
 		return fv_err_oom(err);

@@ -92,6 +92,18 @@ const struct verb verbs[] = {
 	  "RX is what arrived in it, TX what it sent: altogether, and by the shortcut. SLOW and DROP\n"
 	  "are packets it sent that took the kernel's own path or were dropped; WHY, by reason.\n",
 	  cmd_stats },
+	{ "explain", "FROM TO [--proto tcp|udp|icmp] [--port N] [--sport N]",
+	  "which way a flow takes now, and why",
+	  "FROM and TO are names of endpoints as `list` shows them, or addresses; TO can be any other\n"
+	  "address. Without options any flow between the two counts; the freshest decides.\n"
+	  "    --proto tcp|udp|icmp   icmp: echoes\n"
+	  "    --port N               port at TO (at FROM in the answers to it)\n"
+	  "    --sport N              port at FROM (likewise)\n"
+	  "Between attached ports a flow takes the shortcut while the host's own path delivers a packet\n"
+	  "of it every second; it says since when, and when that was last so. -v lists all that match.\n"
+	  "\n"
+	  "    fastveth explain web db --proto tcp --port 5432\n",
+	  cmd_explain },
 	{ "inspect", "", "programs, maps and links: ids and pins for bpftool",
 	  "NS/RUN is the mean time of a run while kernel.bpf_stats_enabled was 1.\n"
 	  "\n"
@@ -144,7 +156,10 @@ int cmd_help(struct cli *cli, int argc, char **argv)
 	       "straight into the other namespace.\n\n");
 	for (v = verbs; v->name; v++)
 		printf("  %-8s %-28s %s\n", v->name,
-		       strlen(v->synopsis) > 28 ? "NAME [options]" : v->synopsis, v->summary);
+		       strlen(v->synopsis) <= 28 ? v->synopsis
+		       : v->run == cmd_explain	 ? "FROM TO [options]"
+						 : "NAME [options]",
+		       v->summary);
 	printf("\noptions of every command:\n"
 	       "  -j, --json      JSON on one line\n"
 	       "  -q, --quiet     only errors\n"

@@ -28,7 +28,8 @@ int cli_failed(const struct fv_err *err)
 
 int cli_json(json_t *j)
 {
-	int r = json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	/* With 17 digits 0.4 would not be 0.4. */
+	int r = json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12));
 
 	json_decref(j);
 	putchar('\n');

@@ -66,17 +66,6 @@ static int fill_alloc(struct fill *f, struct fv_err *err)
 	return 0;
 }
 
-static void map_addr(const struct fv_ip *ip, __be32 ret[4])
-{
-	if (ip->family == AF_INET) {
-		ret[0] = ret[1] = 0;
-		ret[2] = htonl(0xffff);
-		memcpy(&ret[3], ip->b, 4);
-	} else {
-		memcpy(ret, ip->b, 16);
-	}
-}
-
 /* Slots: those in use stay, new endpoints get the lowest free ones. */
 static int give_slots(struct fill *f, struct fv_err *err)
 {
@@ -132,15 +121,6 @@ static const struct fv_ip *ip_of(const struct fv_dp_endpoint *ep, int family)
 	return family == AF_INET ? &ep->ip4 : &ep->ip6;
 }
 
-/* Index of an address before base and mask: IPv4, or the low 32 bits of IPv6. */
-static uint32_t low_bits(const struct fv_ip *ip)
-{
-	uint32_t low;
-
-	memcpy(&low, ip->family == AF_INET ? ip->b : ip->b + 12, 4);
-	return ntohl(low);
-}
-
 static bool endpoint_is(const struct fv_endpoint *e, uint32_t network, const __be32 addr[4])
 {
 	return e->network == network && !memcmp(e->addr, addr, 16);
@@ -163,7 +143,7 @@ static uint32_t choose_base(const struct fill *f, uint32_t network, const size_t
 		for (size_t i = 0; i < n; i++) {
 			const struct fv_ip *ip = ip_of(&f->eps[members[i]], family);
 
-			if (ip->family && f->endpoints[(base + low_bits(ip)) & mask].network)
+			if (ip->family && f->endpoints[(base + fv_map_index(ip)) & mask].network)
 				hits++;
 		}
 		if (hits < best_hits) {
@@ -192,11 +172,11 @@ static void place_family(struct fill *f, uint32_t network, const size_t *members
 				.slot = f->entry[members[i]].slot,
 				.mtu = ep->mtu,
 			};
-			uint32_t at = (base + low_bits(ip)) & mask;
+			uint32_t at = (base + fv_map_index(ip)) & mask;
 
 			if (!ip->family)
 				continue;
-			map_addr(ip, e.addr);
+			fv_map_addr(ip, e.addr);
 			memcpy(e.mac, ep->mac, 6);
 			memcpy(e.port_mac, ep->port_mac, 6);
 			if (endpoint_is(&f->maps->endpoints[at], network, e.addr) != !pass)
@@ -435,7 +415,7 @@ static int make_tables(const struct fill *f, const struct fv_dp_subnet *subnets,
 			.prefixlen = p->len + (p->ip.family == AF_INET ? 96 : 0),
 		};
 
-		map_addr(&p->ip, key.addr);
+		fv_map_addr(&p->ip, key.addr);
 		r = fv_table_add(&t->subnets, &key, &subnets[i].network, err);
 		if (r)
 			return r;

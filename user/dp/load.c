@@ -182,8 +182,8 @@ static uint32_t notes_per_cpu(void)
 	return n;
 }
 
-/* Ticks of the kernel a second: the coarse clock goes with them. */
-static uint32_t ticks_per_second(void)
+/* The coarse clock goes with them. */
+uint32_t fv_ticks_per_second(void)
 {
 	struct timespec res = {};
 
@@ -300,7 +300,7 @@ static int load_tc(struct fv_dp *dp, uint32_t slots, bool flows, struct fv_err *
 	skel->rodata->fv_port_mask = 2 * slots - 1;
 	skel->rodata->fv_endpoint_mask = 4 * slots - 1;
 	skel->rodata->fv_note_mask = flows ? notes_per_cpu() - 1 : 0;
-	skel->rodata->fv_hz = ticks_per_second();
+	skel->rodata->fv_hz = fv_ticks_per_second();
 	r = give_maps(skel->obj, &dp->maps, slots, flows, err);
 	if (r)
 		return r;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Sets of maps: opened from pins, checked, mapped into memory, pinned. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -187,6 +188,25 @@ int fv_pin_replace(int fd, int dir, const char *name, struct fv_err *err)
 		return fv_err_set(err, -errno, "%s: pinning %s: %s", FV_PIN_DIR, name,
 				  strerror(errno));
 	return 0;
+}
+
+void fv_map_addr(const struct fv_ip *ip, __be32 ret[4])
+{
+	if (ip->family == AF_INET) {
+		ret[0] = ret[1] = 0;
+		ret[2] = htonl(0xffff);
+		memcpy(&ret[3], ip->b, 4);
+	} else {
+		memcpy(ret, ip->b, 16);
+	}
+}
+
+uint32_t fv_map_index(const struct fv_ip *ip)
+{
+	uint32_t low;
+
+	memcpy(&low, ip->family == AF_INET ? ip->b : ip->b + 12, 4);
+	return ntohl(low);
 }
 
 const struct fv_port *fv_port_of(const struct fv_maps *maps, uint32_t ifindex, struct fv_port *buf)

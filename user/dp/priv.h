@@ -116,6 +116,14 @@ int fv_stats_slot(const struct fv_maps *maps, uint32_t slot, struct fv_err *err,
 /* Put the totals of dp->old into fv_carried of dp->maps. */
 int fv_stats_carry(struct fv_dp *dp, struct fv_err *err);
 
+/* An address as the maps keep it: IPv4 as ::ffff:a.b.c.d. */
+void fv_map_addr(const struct fv_ip *ip, __be32 ret[4]);
+/* Where it is in fv_endpoints, before base and mask: IPv4, or the low 32 bits of IPv6. */
+uint32_t fv_map_index(const struct fv_ip *ip);
+
+/* Ticks of the kernel a second. */
+uint32_t fv_ticks_per_second(void);
+
 /* The entry of a port in the maps; one of fv_ports_x is copied to buf. NULL: unknown. */
 const struct fv_port *fv_port_of(const struct fv_maps *maps, uint32_t ifindex, struct fv_port *buf);
 
