@@ -49,7 +49,7 @@ table ip nat {
         fib daddr type local counter jump DOCKER
     }
     chain OUTPUT {
-        type nat hook output priority dstnat;
+        type nat hook output priority -100;
         ip daddr != 127.0.0.0/8 fib daddr type local counter jump DOCKER
     }
     chain POSTROUTING {
