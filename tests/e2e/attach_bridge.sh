@@ -63,7 +63,7 @@ good_checksums() {
 	local ns
 
 	for ns in a b d; do
-		at $ns nstat -asz TcpInCsumErrors UdpInCsumErrors Udp6InCsumErrors IcmpInCsumErrors |
+		at "$ns" nstat -asz TcpInCsumErrors UdpInCsumErrors Udp6InCsumErrors IcmpInCsumErrors |
 			awk '!/^#/ && $2 { print; bad = 1 } END { exit bad }' || return
 	done
 }

@@ -23,7 +23,7 @@ all_slow() {
 	local before
 
 	before=$(counted vb rx.shortcut_packets)
-	at a ping -q -i 0.01 -c 50 $B4 >/dev/null
+	at a ping -q -i 0.01 -c 50 "$B4" >/dev/null
 	[ "$(counted vb rx.shortcut_packets)" = "$before" ]
 }
 
@@ -31,7 +31,7 @@ some_fast() {
 	local before
 
 	before=$(counted vb rx.shortcut_packets)
-	at a ping -q -i 0.01 -c 50 $B4 >/dev/null
+	at a ping -q -i 0.01 -c 50 "$B4" >/dev/null
 	more_than 30 "$before" vb rx.shortcut_packets
 }
 

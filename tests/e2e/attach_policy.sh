@@ -39,7 +39,7 @@ denied() {
 	eval "$allow"
 	for mode in $MODES; do
 		limit=$GRACE
-		if [ $mode = fast ]; then
+		if [ "$mode" = fast ]; then
 			"$FASTVETH" -q attach br0 br1
 			limit=$(later $LIMIT $GRACE)
 		fi
@@ -61,7 +61,7 @@ denied() {
 		check "${case}_${mode}_stops" "$PACE" gap "$ARRIVED" "$(later "$denied" "$limit")" "$ended"
 		check "${case}_${mode}_goes_on" jq -en "$("$PACE" first "$ARRIVED" "$allowed") < 2 * ${FV_SLOW:-1}"
 		flow_over
-		[ $mode = slow ] || "$FASTVETH" -q detach --all
+		[ "$mode" = slow ] || "$FASTVETH" -q detach --all
 	done
 }
 
