@@ -45,7 +45,7 @@ denied() {
 		fi
 		NUMBER=$((NUMBER + 1))
 		flow "$from" "$to" "$address" $NUMBER
-		if [ $mode = fast ]; then
+		if [ "$mode" = fast ]; then
 			wait_for 10 more_than 20 "$(counted "v$to" rx.shortcut_packets)" "v$to" rx.shortcut_packets
 			check "${case}_takes_the_shortcut" more_than 20 0 "v$to" rx.shortcut_packets
 		else
