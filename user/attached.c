@@ -101,8 +101,7 @@ static int attach_port(struct fv_run *run, const struct fv_dp_endpoint *e, bool 
 		       struct fv_err *err)
 {
 	const struct fv_link *link = fv_host_ifindex(&run->host, e->ifindex);
-	const struct fv_dp_endpoint *was =
-		find(run->was_attached, run->n_was_attached, e->ifindex);
+	const struct fv_dp_endpoint *was = find(run->was_attached, run->n_was_attached, e->ifindex);
 	const char *changed = was ? what_changed(was, e) : "";
 	struct fv_attached now;
 	bool lacks;

@@ -40,6 +40,7 @@ struct watch {
 	struct fv_view view; /* as told */
 	uint64_t sum;	     /* of it */
 	int unnamed;	     /* looks by time after a port that had no name yet */
+	bool silent;	     /* what is attached already is no news */
 	bool all;	     /* the next look is followed by a run in any case */
 	/* In milliseconds; 0: not at all. */
 	long long first;  /* event that nobody has looked after yet */
@@ -124,7 +125,7 @@ static int tell(struct watch *w, uint64_t sum, struct fv_err *err)
 		const struct fv_view_ep *v = &view.eps[i];
 		const struct fv_view_ep *was = find(&old, v->ifindex);
 
-		if (!v->attached)
+		if (!v->attached || w->silent)
 			continue;
 		/* An engine knows its container a moment after the port is there. */
 		if (!was && !strcmp(v->ep->name, v->ep->port))
@@ -312,16 +313,16 @@ static bool is_final(int r)
  * As `attach` does: what it refuses is refused. But that another run takes long is no reason to give
  * up, nor is, where no target was named, what may be otherwise later.
  */
-static int begin(struct watch *w, const char *const *targets, size_t n,
-		 const struct fv_attach *how, struct fv_err *err)
+static int begin(struct watch *w, const char *const *targets, size_t n, const struct fv_attach *how,
+		 struct fv_err *err)
 {
 	bool to_do;
 	int r;
 
-	/* What is attached already is no news. */
+	w->silent = true;
 	r = fv_attach_look(err, &to_do, &w->sum);
 	r = r ?: tell(w, w->sum, err);
-	w->unnamed = 0;
+	w->silent = false;
 	while (!r && !stopped(w)) {
 		r = run(w, targets, n, how, err);
 		if (!r)
@@ -343,7 +344,8 @@ static int begin(struct watch *w, const char *const *targets, size_t n,
 int fv_watch(const struct fv_options *opts, const char *const *targets, size_t n,
 	     const struct fv_attach *how, const struct fv_watcher *to, struct fv_err *err)
 {
-	FV_CLEANUP(close_watch) struct watch w = {
+	FV_CLEANUP(close_watch)
+	struct watch w = {
 		.opts = opts,
 		.run_opts = *opts,
 		.to = to,
