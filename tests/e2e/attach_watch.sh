@@ -14,7 +14,7 @@ need attach_watch flock ip jq nft tc
 
 LOG=$FV_TMP/watch.log ERR=$FV_TMP/watch.err
 LIBERAL=/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal
-WATCH="" PORTS=""
+WATCH="" PORTS="" LINES_READ=0
 
 start() { # [WORD...]
 	: >"$LOG"
@@ -47,10 +47,17 @@ ports_are() { # WANTED
 	[ "$PORTS" = "$1" ]
 }
 
+log_grew() {
+	[ "$(wc -l <"$LOG")" != "$LINES_READ" ]
+}
+
 # becomes CASE PORTS: within the seconds that a look from time to time takes, and more. What is
 # read while it is rewritten may be neither the old nor the new.
 becomes() {
+	# Each `status` takes its time: whoever has news has a line, mostly.
+	wait_for 2 log_grew
 	wait_for 15 ports_are "$2"
+	LINES_READ=$(wc -l <"$LOG")
 	check_equal "$1" "$2" "$PORTS" || sed 's/^/# /' "$LOG" "$ERR"
 }
 
@@ -114,6 +121,7 @@ others_say() {
 	becomes detached_stays_so "va accelerated br0,vb accelerated br0,ve accelerated br0"
 	ip link del ve
 	ip link del vd
+	ip link del vc
 	becomes others_end "va accelerated br0,vb accelerated br0"
 }
 
@@ -173,7 +181,7 @@ idle() {
 	local before
 
 	check idle_begins wait_for 10 healthy
-	sleep 1
+	sleep "${FV_SLOW:-1}"
 	before=$(written)
 	sleep 11
 	check_equal idle_is_quiet "$before" "$(written)"
@@ -248,8 +256,9 @@ shortcut() { # packets that b has received by it
 
 
 stream() { # one flow, for as long as it takes
+	# shellcheck disable=SC2016 # it is the other shell's
 	ip netns exec a bash -c 'exec 3>/dev/udp/10.9.0.2/9
-		for i in {1..200}; do echo x >&3; sleep 0.02; done' 2>/dev/null
+		for ((i = 0; i < $0; i++)); do echo x >&3; sleep 0.02; done' "$(less 200)" 2>/dev/null
 }
 
 goes_on() {
@@ -257,7 +266,7 @@ goes_on() {
 
 	before=$(shortcut)
 	stream
-	test "$(shortcut)" -gt $((before + 20))
+	test "$(shortcut)" -gt $((before + $(less 20)))
 }
 
 ids() { # of all that is attached
