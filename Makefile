@@ -221,14 +221,19 @@ lint: $(SKELS)
 	@CC='$(CC)' CLANG='$(CLANG)' COMMON='$(COMMON)' BPF_CFLAGS='$(BPF_CFLAGS)' tools/lint/run
 
 # file:place:mode, once for both directions. NetworkManager reads no other directory of
-# packages, systemd-networkd also that of /usr/local.
+# packages, systemd also those of /usr/local.
+SYSTEMD := $(or $(filter /usr/local,$(PREFIX)),/usr)/lib/systemd
 INSTALL := $(B)/fastveth:$(PREFIX)/bin/fastveth:755 \
 	user/cli/fastveth.8:$(PREFIX)/share/man/man8/fastveth.8:644 \
 	tools/completion:$(PREFIX)/share/bash-completion/completions/fastveth:644 \
 	tools/lab.yaml:$(PREFIX)/share/doc/fastveth/lab.yaml:644 \
 	tools/host/90-fastveth.conf:/usr/lib/NetworkManager/conf.d/90-fastveth.conf:644 \
-	tools/host/10-fastveth.network:$(or $(filter /usr/local,$(PREFIX)),/usr)/lib/systemd/network/10-fastveth.network:644
-install: all
+	tools/host/10-fastveth.network:$(SYSTEMD)/network/10-fastveth.network:644 \
+	$(B)/fastveth-watch.service:$(SYSTEMD)/system/fastveth-watch.service:644
+$(B)/fastveth-watch.service: tools/host/fastveth-watch.service FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)sed 's,@PREFIX@,$(PREFIX),' $< >$@
+install: all $(B)/fastveth-watch.service
 	$(Q)set -e; for i in $(INSTALL); do IFS=:; set -- $$i; unset IFS; \
 		install -D -m $$3 $$1 "$(DESTDIR)$$2"; echo "  INSTALL  $(DESTDIR)$$2"; done
 uninstall:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Attached ports in a run: as they were, as they shall be, and the verbs that say so. */
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,56 @@ static int note_clsact(struct fv_run *run, const struct fv_link *link, struct fv
 	return r ?: fv_run_store(run, err);
 }
 
+/* What is another than it was about a port that was attached before; "": nothing. */
+static const char *what_changed(const struct fv_dp_endpoint *was, const struct fv_dp_endpoint *e)
+{
+	if (was->declined != e->declined)
+		return e->declined ? "declined" : "accelerated";
+	if (was->no_tcp != e->no_tcp)
+		return e->no_tcp ? "TCP stays slow" : "TCP, too";
+	if (was->master != e->master)
+		return "another bridge";
+	if (memcmp(was->mac, e->mac, 6) || memcmp(was->port_mac, e->port_mac, 6))
+		return "another MAC";
+	return "";
+}
+
+static int attach_port(struct fv_run *run, const struct fv_dp_endpoint *e, bool all,
+		       struct fv_err *err)
+{
+	const struct fv_link *link = fv_host_ifindex(&run->host, e->ifindex);
+	const struct fv_dp_endpoint *was = find(run->was_attached, run->n_was_attached, e->ifindex);
+	const char *changed = was ? what_changed(was, e) : "";
+	struct fv_attached now;
+	bool lacks;
+	int r = 0;
+
+	if (!link)
+		return 0;
+	fv_dp_query(run->dp, link->ifindex, link->name, &now);
+	lacks = all || !now.from_ns || !now.to_ns || !now.current;
+	if (lacks) {
+		struct fv_err cause = {};
+		char name[IF_NAMESIZE];
+
+		r = note_clsact(run, link, err);
+		if (r)
+			return r;
+		r = fv_dp_attach(run->dp, &run->features, link->ifindex, link->name, false, &cause);
+		/* It went meanwhile: the next look forgets it. */
+		if (r && !if_indextoname(link->ifindex, name))
+			return 0;
+		if (r)
+			return fv_err_set(err, r, "%s", cause.msg);
+	}
+	if (!was)
+		return fv_run_act(run, FV_OP_CREATE, "port", link->name, err, NULL);
+	if (!lacks && !*changed)
+		return 0;
+	return fv_run_act(run, FV_OP_CHANGE, "port", link->name, err, "%s",
+			  *changed ? changed : "programs");
+}
+
 int fv_run_make_attached(struct fv_run *run, struct fv_err *err)
 {
 	bool all = fv_dp_changed(run->dp), expedited;
@@ -99,20 +150,7 @@ int fv_run_make_attached(struct fv_run *run, struct fv_err *err)
 		n += all || !find(run->was_attached, run->n_was_attached, run->attached[i].ifindex);
 	expedited = fv_host_expedite(run, n);
 	for (size_t i = 0; i < run->n_attached && !r; i++) {
-		const struct fv_link *link = fv_host_ifindex(&run->host, run->attached[i].ifindex);
-		struct fv_attached now;
-
-		if (!link)
-			continue;
-		fv_dp_query(run->dp, link->ifindex, link->name, &now);
-		if (now.from_ns && now.to_ns && now.current && !all)
-			continue;
-		r = note_clsact(run, link, err);
-		r = r
-			    ?: fv_dp_attach(run->dp, &run->features, link->ifindex, link->name,
-					    false, err);
-		if (!r)
-			r = fv_run_act(run, FV_OP_CREATE, "port", link->name, err, NULL);
+		r = attach_port(run, &run->attached[i], all, err);
 		r = r ?: fv_run_interrupted(run, err);
 		fv_run_progress(run, "programs", i + 1, run->n_attached);
 	}
@@ -164,18 +202,23 @@ int fv_run_drop_attached(struct fv_run *run, struct fv_err *err)
 
 	if (!ports)
 		return fv_err_oom(err);
-	for (size_t i = 0; i < run->n_was_attached; i++) {
+	for (size_t i = 0; i < run->n_was_attached && !r; i++) {
 		int ifindex = run->was_attached[i].ifindex;
 		const struct fv_link *link = fv_host_ifindex(&run->host, ifindex);
+		char name[32];
 
 		if (!goes(run, i))
 			continue;
-		if (link)
+		if (link) {
 			ports[n++] = (struct fv_dp_port){ ifindex, link->name };
-		else
-			fv_state_clsact_drop(&run->state, ifindex);
+			continue;
+		}
+		fv_state_clsact_drop(&run->state, ifindex);
+		/* Maps know no names. */
+		snprintf(name, sizeof(name), "ifindex %d", ifindex);
+		r = fv_run_act(run, FV_OP_REMOVE, "port", name, err, "its device is gone");
 	}
-	if (run->dp && n) {
+	if (!r && run->dp && n) {
 		expedited = fv_host_expedite(run, n);
 		r = fv_dp_detach(run->dp, ports, n, err);
 		for (size_t i = 0; i < n && !r; i++) {
@@ -229,6 +272,121 @@ static int want_guests(struct fv_run *run, const struct fv_guests *guests, struc
 		memcpy(e->port_mac, g->link->mac, 6);
 	}
 	return 0;
+}
+
+/* ---- looking whether there is anything to do ---- */
+
+static uint64_t mix(uint64_t sum, const void *p, size_t n)
+{
+	const uint8_t *b = p;
+
+	/* FNV-1a */
+	for (size_t i = 0; i < n; i++)
+		sum = (sum ^ b[i]) * 0x100000001b3;
+	return sum;
+}
+
+#define MIX(sum, x) mix(sum, &(x), sizeof(x))
+#define MIX_START 0xcbf29ce484222325
+
+static uint64_t mix_reasons(uint64_t sum, const struct fv_gate_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		sum = MIX(sum, list->r[i].why);
+		sum = mix(sum, list->r[i].where, strlen(list->r[i].where) + 1);
+	}
+	return sum;
+}
+
+/* Lists are in no order: a sum over what is in them. */
+static uint64_t sum_of(const struct fv_run *run, const struct fv_guests *guests)
+{
+	uint64_t sum = mix_reasons(MIX_START, &guests->rules);
+
+	for (size_t i = 0; i < run->n_was_attached; i++) {
+		const struct fv_dp_endpoint *e = &run->was_attached[i];
+		uint64_t one = MIX(MIX_START, e->ifindex);
+
+		one = MIX(one, e->master);
+		one = MIX(one, e->declined);
+		one = MIX(one, e->no_tcp);
+		sum += mix(one, e->mac, 6);
+	}
+	for (size_t i = 0; i < guests->n; i++) {
+		const struct fv_guest *g = &guests->g[i];
+		uint64_t one = MIX(MIX_START, g->link->ifindex);
+
+		one = MIX(one, g->allow);
+		one = mix(one, g->link->name, strlen(g->link->name));
+		sum += mix_reasons(one, &g->reasons);
+	}
+	return sum;
+}
+
+static bool liberal_differs(const struct fv_run *run)
+{
+	bool saved = false;
+	char now[16];
+
+	for (size_t i = 0; i < run->state.n_saved; i++)
+		saved |= !strcmp(run->state.saved[i].path, FV_LIBERAL);
+	if (!run->n_attached)
+		return false;
+	if (no_sysctl(run))
+		return saved;
+	return !fv_sysctl_get(FV_LIBERAL, NULL, now, sizeof(now)) && strcmp(now, "1");
+}
+
+static bool ports_differ(const struct fv_run *run, struct fv_dp *dp)
+{
+	if (run->n_attached != run->n_was_attached)
+		return true;
+	for (size_t i = 0; i < run->n_attached; i++) {
+		const struct fv_dp_endpoint *e = &run->attached[i];
+		const struct fv_dp_endpoint *was =
+			find(run->was_attached, run->n_was_attached, e->ifindex);
+		const struct fv_link *link = fv_host_ifindex(&run->host, e->ifindex);
+		struct fv_attached now;
+
+		if (!was || !link || *what_changed(was, e))
+			return true;
+		fv_dp_query(dp, e->ifindex, link->name, &now);
+		if (!now.from_ns || !now.to_ns || !now.current)
+			return true;
+	}
+	return false;
+}
+
+static int look(struct fv_run *run, struct fv_err *err, bool *ret_differs, uint64_t *ret_sum)
+{
+	FV_CLEANUP(fv_guests_fini) struct fv_guests guests = {};
+	int r;
+
+	r = fv_state_load(err, &run->state);
+	r = r ?: fv_rtnl_open(err, &run->rt);
+	r = r ?: fv_host_read_links(run->rt, err, &run->host);
+	r = r ?: fv_guests_find(run, NULL, 0, err, &guests);
+	r = r ?: want_guests(run, &guests, err);
+	if (r)
+		return r;
+	r = fv_dp_open(err, &run->dp);
+	if (!r)
+		r = fv_dp_attached(run->dp, err, &run->was_attached, &run->n_was_attached);
+	if (r && r != -ENOENT)
+		return r;
+	*ret_differs = ports_differ(run, run->dp) || liberal_differs(run);
+	*ret_sum = sum_of(run, &guests);
+	return 0;
+}
+
+int fv_attach_look(struct fv_err *err, bool *ret_differs, uint64_t *ret_sum)
+{
+	const struct fv_options opts = {};
+	struct fv_run run = { .opts = &opts, .dry = true, .looking = true, .lock = -1 };
+	int r = look(&run, err, ret_differs, ret_sum);
+
+	fv_run_close(&run);
+	return r;
 }
 
 /* What the state says is attached, made so. */

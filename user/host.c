@@ -48,21 +48,36 @@ static size_t *sorted(size_t n, int (*cmp)(const void *, const void *, void *),
 	return p;
 }
 
-int fv_host_read(struct fv_rtnl *rt, struct fv_err *err, struct fv_host *ret)
+int fv_host_read_links(struct fv_rtnl *rt, struct fv_err *err, struct fv_host *ret)
 {
 	FV_CLEANUP(fv_host_fini) struct fv_host h = {};
 	int r;
 
 	r = fv_link_dump(rt, err, &h.links, &h.n_links);
+	if (r)
+		return r;
+	h.by_name = sorted(h.n_links, by_link_name, &h);
+	if (!h.by_name)
+		return fv_err_oom(err);
+	*ret = h;
+	memset(&h, 0, sizeof(h));
+	return 0;
+}
+
+int fv_host_read(struct fv_rtnl *rt, struct fv_err *err, struct fv_host *ret)
+{
+	FV_CLEANUP(fv_host_fini) struct fv_host h = {};
+	int r;
+
+	r = fv_host_read_links(rt, err, &h);
 	r = r ?: fv_addr_dump(rt, err, &h.addrs, &h.n_addrs);
 	r = r ?: fv_route_dump(rt, err, &h.routes, &h.n_routes);
 	r = r ?: fv_neigh_dump(rt, err, &h.neighs, &h.n_neighs);
 	if (r)
 		return r;
-	h.by_name = sorted(h.n_links, by_link_name, &h);
 	h.routes_by_oif = sorted(h.n_routes, by_route_oif, &h);
 	h.neighs_by_if = sorted(h.n_neighs, by_neigh_if, &h);
-	if (!h.by_name || !h.routes_by_oif || !h.neighs_by_if)
+	if (!h.routes_by_oif || !h.neighs_by_if)
 		return fv_err_oom(err);
 	h.lo = 1;
 	for (size_t i = 0; i < h.n_links; i++)

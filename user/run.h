@@ -149,6 +149,8 @@ void fv_run_progress(const struct fv_run *run, const char *what, size_t done, si
 /* ---- host.c: the host's own settings ---- */
 
 int fv_host_read(struct fv_rtnl *rt, struct fv_err *err, struct fv_host *ret);
+/* fv_host_read_links - devices alone. */
+int fv_host_read_links(struct fv_rtnl *rt, struct fv_err *err, struct fv_host *ret);
 void fv_host_fini(struct fv_host *host);
 const struct fv_link *fv_host_link(const struct fv_host *host, const char *name);
 const struct fv_link *fv_host_ifindex(const struct fv_host *host, int ifindex);

@@ -370,7 +370,6 @@ int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret)
 	r = r ?: list_eps(&view, err);
 	if (!r)
 		find_devices(&run.host, &view);
-	r = r ?: fv_run_read_attached(&run, err);
 	r = r ?: fv_view_attached(&run, what, err, &view);
 	if (!r && (what & FV_LOOK_STATS)) {
 		r = fv_dp_open(err, &dp);
@@ -384,8 +383,8 @@ int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret)
 		r = r ?: fv_run_plan(&run, &want, NULL, err);
 		r = r ?: read_health(&run, &view, err);
 		r = r ?: check_host(&run, &view, err);
-		r = r ?: fv_view_judge(&run, &view, err);
 	}
+	r = r ?: fv_view_judge(&run, what, &view, err);
 	if (!r && (what & FV_LOOK_KERNEL))
 		r = read_kernel(&view, err);
 	fv_run_close(&run);

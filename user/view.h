@@ -8,10 +8,10 @@
 /* fv_view_line - one more line of text; 0 or -ENOMEM. */
 int fv_view_line(char **lines, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* fv_view_attached - attached ports as endpoints of the view. After fv_run_read_attached. */
+/* fv_view_attached - attached ports as endpoints of the view. */
 int fv_view_attached(struct fv_run *run, unsigned int what, struct fv_err *err,
 		     struct fv_view *view);
-/* fv_view_judge - their hook, state, and what speaks against a shortcut. */
-int fv_view_judge(struct fv_run *run, struct fv_view *view, struct fv_err *err);
+/* fv_view_judge - their hook, state, and what speaks against a shortcut, if @what asks for it. */
+int fv_view_judge(struct fv_run *run, unsigned int what, struct fv_view *view, struct fv_err *err);
 
 #endif /* FV_VIEW_H */

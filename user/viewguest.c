@@ -145,8 +145,9 @@ int fv_view_attached(struct fv_run *run, unsigned int what, struct fv_err *err,
 	struct fv_err why = {};
 	int r;
 
-	if (!run->n_attached)
-		return 0;
+	r = fv_run_read_attached(run, err);
+	if (r || !run->n_attached)
+		return r;
 	r = fv_nsid_map(run->rt, err, &around.spaces, &around.n_spaces);
 	if (r)
 		return r;
@@ -220,15 +221,18 @@ static int judge_port(struct fv_run *run, const struct fv_guests *guests, struct
 	return r;
 }
 
-int fv_view_judge(struct fv_run *run, struct fv_view *view, struct fv_err *err)
+int fv_view_judge(struct fv_run *run, unsigned int what, struct fv_view *view, struct fv_err *err)
 {
 	FV_CLEANUP(fv_guests_fini) struct fv_guests guests = {};
 	char now[16];
-	int r;
+	int r = 0;
 
-	if (!run->n_attached && !run->state.n_attached)
+	if (!(what & (FV_LOOK_HEALTH | FV_LOOK_ATTACHED)) ||
+	    (!run->n_attached && !run->state.n_attached))
 		return 0;
-	r = fv_guests_find(run, NULL, 0, err, &guests);
+	if (!run->dp)
+		r = fv_dp_open(err, &run->dp);
+	r = r && r != -ENOENT ? r : fv_guests_find(run, NULL, 0, err, &guests);
 	if (r)
 		return r;
 	for (size_t i = 0; i < view->n_eps && !r; i++)

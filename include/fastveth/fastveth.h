@@ -26,6 +26,8 @@ struct fv_options {
 	const volatile int *interrupted;
 };
 
+struct fv_view_ep;
+
 /* What a run did, or would do. */
 enum fv_op {
 	FV_OP_CREATE,
@@ -36,7 +38,9 @@ enum fv_op {
 struct fv_action {
 	enum fv_op op;
 	char kind
-		[16]; /* "network", "endpoint", "share", "sysctl", "nftables", "program", "firewall" */
+		[16]; /* "network", "endpoint", "share", "sysctl", "nftables", "program", "firewall",
+		       * "port"
+		       */
 	char *name;
 	char *detail; /* may be NULL */
 };
@@ -85,6 +89,33 @@ int fv_attach(const struct fv_options *opts, const char *const *targets, size_t 
 	      const struct fv_attach *how, struct fv_err *err, struct fv_actions *ret);
 int fv_detach(const struct fv_options *opts, const char *const *targets, size_t n,
 	      struct fv_err *err, struct fv_actions *ret);
+
+/*
+ * fv_attach_look - is there anything that fv_attach with n 0 would change? Takes no lock, loads and
+ *   writes nothing: for those who look often. What programs were attached by is not compared with
+ *   those of this build: fv_attach does, once.
+ * @ret_sum: of what is attached and what speaks against a shortcut: another number where that changed
+ */
+int fv_attach_look(struct fv_err *err, bool *ret_differs, uint64_t *ret_sum);
+
+/*
+ * fv_watch - fv_attach, then go on doing so whenever something changed, until *opts->interrupted. What
+ *   is attached stays so.
+ */
+struct fv_watcher {
+	/* A port came, went (then @v is as it was), or is judged or connected otherwise. */
+	void (*port)(enum fv_op op, const struct fv_view_ep *v, void *data);
+	/* What else was done: sysctl, program. */
+	void (*action)(const struct fv_action *action, void *data);
+	/* It is tried again. No message is told twice in a row of failures. */
+	void (*failed)(const struct fv_err *err, void *data);
+	void (*ready)(void *data); /* attached for the first time; may be NULL */
+	void *data;
+	int wake; /* an eventfd: written to, it ends the wait, and all is looked at; -1: none */
+};
+
+int fv_watch(const struct fv_options *opts, const char *const *targets, size_t n,
+	     const struct fv_attach *how, const struct fv_watcher *to, struct fv_err *err);
 
 /* fv_exec - become a command in an endpoint's namespace. Returns only on failure. */
 int fv_exec(const char *name, char *const argv[], struct fv_err *err);
@@ -135,6 +166,7 @@ enum fv_look {
 	FV_LOOK_HEALTH = 2, /* hook and problems */
 	FV_LOOK_KERNEL = 4,
 	FV_LOOK_ADDRESSES = 8, /* of attached ports */
+	FV_LOOK_ATTACHED = 16, /* as HEALTH, of attached ports alone: loads nothing */
 };
 
 int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret);

@@ -58,24 +58,35 @@ static int print_ports(const struct cli *cli, const struct fv_actions *actions)
 	return cli_json(json_pack("{s:b, s:o}", "changed", actions->n > 0, "ports", ports));
 }
 
-int cmd_attach(struct cli *cli, int argc, char **argv)
+int attach_options(struct cli *cli, int argc, char **argv, struct fv_attach *ret)
 {
 	static const struct option own[] = {
 		{ "allow", required_argument, NULL, 'a' },
 		{ "no-sysctl", no_argument, NULL, 's' },
 		{},
 	};
-	FV_CLEANUP(fv_actions_fini) struct fv_actions actions = {};
 	struct how how = {};
 	int at = cli_options(cli, argc, argv, own, set_how, &how, 0, 1 << 20);
+
+	if (at == argc && (how.a.allow || how.a.no_sysctl)) {
+		cli_usage(argv[0], "%s: missing TARGET", argv[0]);
+		return -1;
+	}
+	*ret = how.a;
+	return at;
+}
+
+int cmd_attach(struct cli *cli, int argc, char **argv)
+{
+	FV_CLEANUP(fv_actions_fini) struct fv_actions actions = {};
+	struct fv_attach how = {};
+	int at = attach_options(cli, argc, argv, &how);
 	struct fv_options opts = cli_change(cli);
 	struct fv_err err = {};
 
 	if (at < 0)
 		return EXIT_USAGE;
-	if (at == argc && (how.a.allow || how.a.no_sysctl))
-		return cli_usage(argv[0], "attach: missing TARGET");
-	if (fv_attach(&opts, (const char *const *)argv + at, argc - at, &how.a, &err, &actions))
+	if (fv_attach(&opts, (const char *const *)argv + at, argc - at, &how, &err, &actions))
 		return cli_done(cli, -1, &err, &actions);
 	return print_ports(cli, &actions);
 }

@@ -70,6 +70,22 @@ static const struct {
 	[FV_OP_REMOVE] = { "remove", "removed", "-", "red" },
 };
 
+const char *cli_op_word(enum fv_op op)
+{
+	return ops[op].word;
+}
+
+void cli_op_sign(const struct cli *cli, enum fv_op op)
+{
+	printf("%s%s%s", cli_color(cli, ops[op].color), ops[op].sign, cli_color(cli, "off"));
+}
+
+void cli_action(const struct cli *cli, const struct fv_action *a)
+{
+	cli_op_sign(cli, a->op);
+	printf(" %s %s%s%s\n", a->kind, a->name, a->detail ? "  " : "", a->detail ?: "");
+}
+
 static int print_json(const struct fv_actions *actions)
 {
 	json_t *list = json_array();
@@ -95,9 +111,7 @@ static void print_actions(const struct cli *cli, const struct fv_actions *action
 			n[a->op]++;
 		if (actions->n > LINES_TOLD && !cli->verbose)
 			continue;
-		printf("%s%s%s %s %s%s%s\n", cli_color(cli, ops[a->op].color), ops[a->op].sign,
-		       cli_color(cli, "off"), a->kind, a->name, a->detail ? "  " : "",
-		       a->detail ?: "");
+		cli_action(cli, a);
 	}
 	if (actions->n > LINES_TOLD && !cli->verbose)
 		printf("%zu endpoints created, %zu changed, %zu removed (-v lists them)\n",

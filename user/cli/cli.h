@@ -39,6 +39,7 @@ int cmd_add(struct cli *cli, int argc, char **argv);
 int cmd_del(struct cli *cli, int argc, char **argv);
 int cmd_attach(struct cli *cli, int argc, char **argv);
 int cmd_detach(struct cli *cli, int argc, char **argv);
+int cmd_watch(struct cli *cli, int argc, char **argv);
 int cmd_exec(struct cli *cli, int argc, char **argv);
 int cmd_list(struct cli *cli, int argc, char **argv);
 int cmd_status(struct cli *cli, int argc, char **argv);
@@ -65,6 +66,12 @@ struct fv_options cli_change(const struct cli *cli);
 /* What was done, or the error; an exit status. */
 int cli_done(const struct cli *cli, int r, const struct fv_err *err,
 	     const struct fv_actions *actions);
+/* change.c: "create", its sign, and a line for what was done. */
+const char *cli_op_word(enum fv_op op);
+void cli_op_sign(const struct cli *cli, enum fv_op op);
+void cli_action(const struct cli *cli, const struct fv_action *a);
+/* attach.c: words of attach and watch: as cli_options. */
+int attach_options(struct cli *cli, int argc, char **argv, struct fv_attach *ret);
 /* Print a JSON value on one line and let go of it. */
 int cli_json(json_t *j);
 /* Whatever was printed is out: @status, or EXIT_FAILED after a message. */

@@ -74,6 +74,18 @@ const struct verb verbs[] = {
 	{ "detach", "TARGET... | --all", "take it away again",
 	  "Connections go on by the host's own path. The host is as it was before `attach`.\n",
 	  cmd_detach },
+	{ "watch", "[TARGET... [--allow NAME,...] [--no-sysctl]]",
+	  "attach, and go on as ports come and go",
+	  "With targets it attaches them first, as `attach` does. Then it keeps all that was ever\n"
+	  "attached so, whoever said it, until `detach`: ports that come are attached, ports that go\n"
+	  "are forgotten, and where rules, qdiscs, MACs or bridges change, ports are judged anew. It\n"
+	  "stays in the foreground and prints a line for each change. The shortcut works without it,\n"
+	  "too: ended (Ctrl-C, SIGTERM), it leaves everything as it is. SIGHUP: look at all again.\n"
+	  "\n"
+	  "    fastveth watch docker0\n"
+	  "    + port veth1a2b  web on docker0  accelerated\n"
+	  "    ~ port veth1a2b  web on docker0  declined: qdisc: qdisc tbf on veth1a2b\n",
+	  cmd_watch },
 	{ "exec", "NAME [--] CMD [ARG...]", "run a command in an endpoint's namespace",
 	  "As `ip netns exec` does: /sys shows the namespace's devices, the files of\n"
 	  "/etc/netns/NAME lie over those of /etc, so that the network's names are known.\n"

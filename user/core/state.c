@@ -224,6 +224,16 @@ static int write_file(int dir, const char *text, struct fv_err *err)
 	return 0;
 }
 
+/* Does the file say so already? */
+static bool is_written(const char *text)
+{
+	FV_AUTO_FREE char *old = NULL;
+	size_t size = 0;
+
+	return !read_file(NULL, &old, &size) && old && size == strlen(text) &&
+	       !memcmp(old, text, size);
+}
+
 static int remove_file(struct fv_err *err)
 {
 	FV_AUTO_FD int dir = -1;
@@ -263,6 +273,8 @@ int fv_state_store(const struct fv_state *state, struct fv_err *err)
 	text = json_dumps(root, JSON_COMPACT);
 	if (!text)
 		return fv_err_oom(err);
+	if (is_written(text))
+		return 0;
 	r = fv_run_dir_open(true, err, &dir);
 	return r ? r : write_file(dir, text, err);
 }

@@ -75,7 +75,10 @@ void fv_lock_release(int *fd);
  * caller's; -EINVAL for a file that is damaged (says what to do).
  */
 int fv_state_load(struct fv_err *err, struct fv_state *ret);
-/* fv_state_store - replace the file (temporary file, fsync, rename); an empty state removes it. */
+/*
+ * fv_state_store - replace the file (temporary file, fsync, rename) unless it says the same; an
+ * empty state removes it.
+ */
 int fv_state_store(const struct fv_state *state, struct fv_err *err);
 
 /* fv_state_attached - position of a target, n_attached where there is none. */

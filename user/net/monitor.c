@@ -170,6 +170,7 @@ static bool take_link(const struct nlmsghdr *nlh, struct fv_monitor_event *ret)
 	ret->ifindex = ifi->ifi_index;
 	ret->up = ifi->ifi_flags & IFF_UP;
 	ret->is_veth = !strcmp(kind, "veth");
+	ret->is_bridge = !strcmp(kind, "bridge");
 	ret->from_bridge = ifi->ifi_family == AF_BRIDGE;
 
 	/* What a bridge calls gone is the port: the device has left it. */
