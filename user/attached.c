@@ -9,6 +9,7 @@
 #include "core/cleanup.h"
 #include "net/gate.h"
 #include "net/sysctl.h"
+#include "guest.h"
 #include "run.h"
 
 static const struct fv_dp_endpoint *find(const struct fv_dp_endpoint *eps, size_t n, int ifindex)

@@ -4,6 +4,7 @@
 #define FV_EXPLAIN_H
 
 #include "dp/flows.h"
+#include "fastveth/explain.h"
 #include "run.h"
 
 struct fv_asked {

@@ -13,6 +13,7 @@
 #include "engine/engine.h"
 #include "nat/gate.h"
 #include "net/gate.h"
+#include "guest.h"
 #include "run.h"
 
 #define BRIDGE "bridge:"

@@ -9,6 +9,7 @@
 
 #include "core/cleanup.h"
 #include "net/sysctl.h"
+#include "guest.h"
 #include "run.h"
 
 /* From so many attachments on, the kernel is asked to wait less between them. */

@@ -12,6 +12,7 @@
 #include "nat/hostfw.h"
 #include "nat/nat.h"
 #include "net/sysctl.h"
+#include "guest.h"
 #include "run.h"
 
 /* Milliseconds in all that a run waits for new pairs to be usable. */

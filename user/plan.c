@@ -9,7 +9,7 @@
 
 #include "core/cleanup.h"
 #include "nat/nat.h"
-#include "run.h"
+#include "guest.h"
 
 #define FV_TODO_ALL                                                                                \
 	(FV_TODO_PAIR | FV_TODO_INSIDE | FV_TODO_PORT | FV_TODO_ROUTE | FV_TODO_ATTACH |           \
@@ -153,7 +153,6 @@ static bool attached(struct fv_run *run, const struct fv_run_ep *re, const struc
 	return a.from_ns && !a.xdp_from_ns;
 }
 
-/* A namespace of our name that we did not make; a device inside the target of that name. */
 /* An endpoint brings a default route along: beside another one it would lead nowhere. */
 static int check_new_routes(const struct fv_run_ep *re, struct fv_rtnl *rt, struct fv_err *err)
 {
@@ -441,7 +440,7 @@ static int say(struct fv_run *run, struct fv_err *err)
 
 static int open_dp(struct fv_run *run, struct fv_err *err)
 {
-	unsigned int what = 0;
+	unsigned int what;
 	int r;
 
 	r = fv_run_read_attached(run, err);
@@ -451,8 +450,7 @@ static int open_dp(struct fv_run *run, struct fv_err *err)
 		r = fv_dp_open(err, &run->dp);
 		return r == -ENOENT ? 0 : r;
 	}
-	if (run->n_attached)
-		what |= FV_LOAD_FLOWS;
+	what = run->n_attached ? FV_LOAD_FLOWS : 0;
 	for (size_t i = 0; i < run->want.n_nets; i++)
 		if (run->want.nets[i].hook == FV_HOOK_XDP)
 			what |= FV_LOAD_XDP;

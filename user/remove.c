@@ -9,6 +9,7 @@
 #include "core/cleanup.h"
 #include "nat/hostfw.h"
 #include "nat/nat.h"
+#include "guest.h"
 #include "run.h"
 
 /* A second name that a killed run gave: it could not note of what, but nothing else had it. */

@@ -9,6 +9,7 @@
 #include "core/cleanup.h"
 #include "engine/engine.h"
 #include "net/sysctl.h"
+#include "guest.h"
 #include "run.h"
 #include "view.h"
 

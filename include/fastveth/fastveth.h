@@ -207,57 +207,6 @@ struct fv_inspect {
 int fv_inspect(struct fv_err *err, struct fv_inspect *ret);
 void fv_inspect_fini(struct fv_inspect *inspect);
 
-/* ---- explaining: which way a flow takes now ---- */
-
-struct fv_question {
-	const char *from, *to; /* name or address of an endpoint; to: or any other address */
-	uint8_t proto; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP (echoes of both families); 0: any */
-	uint16_t port, sport; /* of that end and of this one, or the other way round; 0: any */
-};
-
-enum fv_way {
-	FV_WAY_SHORTCUT,
-	FV_WAY_SLOW,
-	FV_WAY_DROPPED, /* by us */
-	FV_WAY_NONE,	/* no device to go through */
-};
-
-/* A flow that the host's own path has delivered. Ages in seconds. */
-struct fv_explain_flow {
-	enum fv_way way;
-	const char *why;
-	struct fv_ip from, to;
-	uint8_t proto;
-	uint16_t sport, dport; /* of an echo: identifier and type */
-	uint32_t length;       /* layer 3 bytes of the longest packet proven */
-	char port[16];	       /* device that it comes out of; "" where that is gone */
-	int oif;
-	double since, last_proof; /* ages of the first and the last proof */
-};
-
-struct fv_explain_end {
-	char *name;	   /* endpoint; NULL: none has this address */
-	char port[16];	   /* "" for none */
-	char hook[8];	   /* "" for none */
-	char network[121]; /* or bridge; "" for none */
-	bool attached;
-	struct fv_ip ip; /* family 0: unknown */
-};
-
-struct fv_explain {
-	enum fv_way way;
-	char *reason; /* WORD or WORD: more */
-	bool proven;  /* a flow has decided, the first of flows: these two are its ages */
-	double since, last_proof;
-	struct fv_explain_end from, to;
-	struct fv_explain_flow *flows; /* that match, the freshest first */
-	size_t n_flows;
-};
-
-/* -ENOENT where there is no such endpoint. */
-int fv_explain(const struct fv_question *question, struct fv_err *err, struct fv_explain *ret);
-void fv_explain_fini(struct fv_explain *explain);
-
 const char *fv_slow_name(enum fv_slow why);
 const char *fv_drop_name(enum fv_drop why);
 

@@ -78,6 +78,12 @@ int cli_json(json_t *j);
 int cli_flush(int status);
 const char *cli_color(const struct cli *cli, const char *name);
 
+/* show.c: null where there is nothing (0 of a number). */
+json_t *str_or_null(const char *s);
+json_t *int_or_null(uint64_t n);
+json_t *kernel_json(const struct fv_view_kernel *k);
+void kernel_text(const struct fv_view_kernel *k);
+
 /* show.c: what `status` says of a port, and of all. */
 json_t *port_json(const struct fv_view_ep *v);
 void ports_text(const struct fv_view *view, bool attached_only);

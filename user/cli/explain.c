@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "core/cleanup.h"
+#include "fastveth/explain.h"
 
 static const struct {
 	const char *name, *color;
