@@ -217,7 +217,7 @@ static __always_inline __u32 fv_note_leave(const struct fv_frame *f, const struc
 /* Is the packet the noted one, and may it be? */
 static __always_inline bool fv_note_fits(const struct fv_note *note, const struct fv_frame *f,
 					 const struct fv_packet *p, const struct fv_port *port,
-					 __u32 ingress_ifindex)
+					 __u32 came_by)
 {
 	__u32 hdr[FV_NOTE_WORDS] = {}, odd = 0;
 
@@ -225,7 +225,7 @@ static __always_inline bool fv_note_fits(const struct fv_note *note, const struc
 	    note->dscp != p->dscp || note->ttl - p->ttl > 1U || note->iif == port->ifindex)
 		return false;
 	/* As the host's own path knows where it came in: the port, or the bridge that handed it up. */
-	if (ingress_ifindex != note->iif && (!note->master || ingress_ifindex != note->master))
+	if (came_by != note->iif && (!note->master || came_by != note->master))
 		return false;
 	/* A flooded frame comes out of every port. */
 	if (!fv_mac_equal(f->data, port->mac))
@@ -327,10 +327,10 @@ static __always_inline void fv_prove(const struct fv_note *note, const struct fv
 
 /*
  * fv_note_read - a frame with a number comes out of an attached port.
- * @ingress_ifindex: device that the host received it by
+ * @came_by: device that the host received it by
  */
 static __always_inline void fv_note_read(__u32 tc_index, const struct fv_frame *f,
-					 const struct fv_port *port, __u32 ingress_ifindex)
+					 const struct fv_port *port, __u32 came_by)
 {
 	__u32 index = tc_index - 1, id;
 	struct fv_packet p = {};
@@ -339,7 +339,7 @@ static __always_inline void fv_note_read(__u32 tc_index, const struct fv_frame *
 	if (!note || fv_packet_parse(f, &p) != FV_SHORTCUT || p.control)
 		return;
 	id = *(volatile __u32 *)&note->id;
-	if (!id || !fv_note_fits(note, f, &p, port, ingress_ifindex))
+	if (!id || !fv_note_fits(note, f, &p, port, came_by))
 		return;
 	/* Written anew meanwhile; what was read may be of both. */
 	if (*(volatile __u32 *)&note->id != id)
