@@ -18,7 +18,8 @@ static __always_inline int from_attached(struct __sk_buff *ctx, struct fv_frame 
 					 const struct fv_port *port)
 {
 	struct fv_port *target = NULL;
-	int verdict = fv_flow_from(ctx, f, port, &target);
+	__u32 number = 0;
+	int verdict = fv_flow_from(ctx, f, port, &target, &number);
 
 	if (likely(verdict == FV_SHORTCUT && target)) {
 		fv_count_shortcut(port->slot, target->slot, f->len);
@@ -27,6 +28,8 @@ static __always_inline int from_attached(struct __sk_buff *ctx, struct fv_frame 
 		bpf_skb_change_type(ctx, FV_PACKET_HOST);
 		return bpf_redirect_peer(target->ifindex, 0);
 	}
+	/* Also where there is no note: a namespace's own filters may have written there. */
+	ctx->tc_index = number;
 	fv_count_tx_other(port->slot, f->len);
 	fv_count_slow(port->slot, FV_REASON(verdict));
 	return FV_NEXT;

@@ -327,6 +327,27 @@ static void a_note_ages(void **state)
 	}
 }
 
+/*
+ * A namespace can write tc_index (a filter's class does). What it wrote goes no further than the port:
+ * else a neighbour at the same bridge could prove what the host has dropped.
+ */
+static void a_number_that_a_namespace_wrote_is_no_proof(void **state)
+{
+	const struct flow flow = {
+		.from = WEB, .to = DB, .family = 4, .proto = UDP, .routed = true
+	};
+
+	(void)state;
+	flow_meta.number = note(&flow);
+	flow_ports[TWIN].declined = true;
+	flow_fill();
+	UNNOTED(TWIN, &f, DECLINED);
+	f.b[ETH_SIZE] = 0x46;
+	UNNOTED(LATE, &f, OPTIONS);
+	f.b[ETH_SIZE] = 0x45;
+	assert_int_not_equal(NOTED(LATE, &f, UNPROVEN), flow_meta.number);
+}
+
 /* ---- another way ---- */
 
 static void what_comes_out_where_it_went_in_is_no_proof(void **state)
@@ -436,6 +457,7 @@ int main(void)
 		TEST(notes_are_written_round_and_round),
 		TEST(a_void_note_is_no_proof),
 		TEST(a_note_ages),
+		TEST(a_number_that_a_namespace_wrote_is_no_proof),
 		TEST(what_comes_out_where_it_went_in_is_no_proof),
 		TEST(out_of_a_port_that_is_not_attached_it_is_no_proof),
 		TEST(what_came_by_another_device_is_no_proof),
