@@ -19,7 +19,9 @@ static __always_inline int from_attached(struct __sk_buff *ctx, struct fv_frame 
 {
 	struct fv_port *target = NULL;
 	__u32 number = 0;
-	int verdict = fv_flow_from(ctx, f, port, &target, &number);
+	/* Maps made without room for flows: a port of others is one of others all the same. */
+	int verdict = fv_note_mask ? fv_flow_from(ctx, f, port, &target, &number)
+				   : FV_SLOW | FV_SLOW_DECLINED;
 
 	if (likely(verdict == FV_SHORTCUT && target)) {
 		fv_count_shortcut(port->slot, target->slot, f->len);
@@ -52,7 +54,7 @@ int fv_from_ns(struct __sk_buff *ctx)
 
 	if (!port)
 		return FV_NEXT;
-	if (fv_note_mask && (port->flags & FV_PORT_ATTACHED))
+	if (port->flags & FV_PORT_ATTACHED)
 		return from_attached(ctx, &f, port);
 	ep = fv_plain(&f, port);
 	if (likely(ep)) {

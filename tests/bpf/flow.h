@@ -80,6 +80,7 @@ void flow_run(enum fv_prog which, enum who port, const struct frame *f, unsigned
  * one is not as it should be. Frames leave @from, or come out of @to.
  */
 extern int flow_line;
+extern const char *flow_what; /* named with it */
 #define AT(call) (flow_line = __LINE__, (call))
 /* Slow, with a note: its number. */
 #define NOTED(from, f, why) AT(flow_noted(from, f, FV_SLOW_##why))
