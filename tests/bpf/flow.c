@@ -2,6 +2,7 @@
 /* Packets of flows between ports of others. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,8 +69,19 @@ static void load_mock(bool flows)
 	assert_non_null(before);
 }
 
+/* Each CPU has its own notes: which of them is written next is to be known. */
+static void stay_on_this_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
 static int open_with(unsigned int what)
 {
+	stay_on_this_cpu();
 	bed_make_devices();
 	bed[LATE].absent = false;
 	OK(fv_dp_load(&bed_features, N_WHO, what, &err, &bed_dp));

@@ -167,9 +167,8 @@ static void every_cut_is_slow(void **state)
 
 static void what_opens_and_closes_is_slow_and_forgets_both_ways(void **state)
 {
-	static const int flags[] = {
-		SYN, SYN | 0x10, FIN, FIN | 0x10, RST, RST | 0x10, SYN | FIN, 0xff, 0xc0 | SYN
-	};
+	static const int flags[] = { SYN,	 SYN | 0x10, FIN,  FIN | 0x10, RST,
+				     RST | 0x10, SYN | FIN,  0xff, 0xc0 | SYN };
 
 	(void)state;
 	for (size_t i = 0; i < FV_ARRAY_SIZE(flags); i++) {
