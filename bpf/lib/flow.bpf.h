@@ -70,11 +70,13 @@ static __always_inline int fv_flow_judge(struct __sk_buff *ctx, struct fv_frame 
 					 const struct fv_packet *p, struct fv_flow *flow,
 					 struct fv_port **ret)
 {
-	__u64 now = bpf_jiffies64(), age;
+	__u64 now = bpf_jiffies64();
 	struct fv_port *target;
+	__s64 age;
 
 	if (!flow)
 		return FV_SLOW | FV_SLOW_UNPROVEN;
+	/* Below 0 where another CPU has proven it since. */
 	age = now - flow->proven;
 	if (unlikely(age > FV_HARD))
 		return FV_SLOW | FV_SLOW_STALE;

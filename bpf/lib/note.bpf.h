@@ -278,7 +278,7 @@ static __always_inline bool fv_flow_again(struct fv_flow *old, const struct fv_f
 	    !fv_l2_equal(old->out_l2, flow->out_l2))
 		return false;
 	/* With each interval what is long is proven anew: a smaller MTU shows by that. */
-	if (flow->proven - old->proven > fv_hz || flow->len > old->len)
+	if ((__s64)(flow->proven - old->proven) > fv_hz || flow->len > old->len)
 		old->len = flow->len;
 	old->proven = flow->proven;
 	return true;

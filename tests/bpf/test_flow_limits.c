@@ -109,6 +109,29 @@ static void after_a_pause_the_first_packet_is_slow(void **state)
 	TAKEN(&flow, &f);
 }
 
+/* Of two CPUs the one that looks at the clock first may come to the entry last. */
+static void a_proof_of_the_next_tick_is_no_old_one(void **state)
+{
+	(void)state;
+	for (int i = 0; i < N_KINDS; i++) {
+		struct flow flow = flow_kind(i), shorter = flow;
+		static struct frame g;
+		unsigned int number;
+
+		shorter.size = 70;
+		flow_frame(&shorter, &f);
+		flow_carry(&shorter, &f, &g);
+		number = NOTED(WEB, &f, UNPROVEN);
+		flow_wait(1);
+		begin(&flow);
+		flow_wait(-1);
+		TAKEN(&flow, &f);
+		ARRIVES(DB, &g, number, flow_came_by(&flow));
+		TAKEN(&flow, &f);
+		flow_reset(NULL);
+	}
+}
+
 /* ---- length ---- */
 
 static void of_size(const struct flow *flow, size_t size, struct frame *ret)
@@ -452,6 +475,7 @@ int main(void)
 		TEST(a_probe_that_comes_out_renews_the_proof),
 		TEST(a_late_probe_counts),
 		TEST(after_a_pause_the_first_packet_is_slow),
+		TEST(a_proof_of_the_next_tick_is_no_old_one),
 		TEST(what_is_longer_than_proven_is_slow),
 		TEST(with_each_second_long_packets_are_proven_anew),
 		TEST(segments_count_by_their_own_length),
