@@ -284,10 +284,15 @@ static __always_inline bool fv_flow_again(struct fv_flow *old, const struct fv_f
 	return true;
 }
 
-/* The packet is the noted one: its flow leads to this port. */
-static __always_inline void fv_prove(const struct fv_note *note, const struct fv_frame *f,
-				     const struct fv_packet *p, const struct fv_port *port)
+/*
+ * The packet is the noted one: its flow leads to this port.
+ * @id: of the note when the comparison began
+ */
+static __always_inline void fv_prove(const struct fv_note *note, __u32 id,
+				     const struct fv_frame *f, const struct fv_packet *p,
+				     const struct fv_port *port)
 {
+	__u32 iif = note->iif;
 	struct fv_flow flow = {
 		.proven = bpf_jiffies64(),
 		.len = note->wire_len,
@@ -301,6 +306,10 @@ static __always_inline void fv_prove(const struct fv_note *note, const struct fv
 	flow.since = flow.proven;
 	flow.probed = flow.proven;
 	fv_l2_copy(flow.in_l2, note->l2);
+	/* Written anew meanwhile; what was read may be of both. Nothing is read after this. */
+	barrier();
+	if (*(volatile const __u32 *)&note->id != id)
+		return;
 	fv_l2_copy(flow.out_l2, f->data);
 	if (p->family == 4) {
 		struct iphdr *ip = f->data + FV_ETH_HLEN;
@@ -308,7 +317,7 @@ static __always_inline void fv_prove(const struct fv_note *note, const struct fv
 
 		if ((void *)(ip + 1) > f->data_end)
 			return;
-		fv_flow4_key_of(note->iif, p, ip, &key);
+		fv_flow4_key_of(iif, p, ip, &key);
 		old = bpf_map_lookup_elem(&fv_flows4, &key);
 		if (!old || !fv_flow_again(old, &flow))
 			bpf_map_update_elem(&fv_flows4, &key, &flow, BPF_ANY);
@@ -318,7 +327,7 @@ static __always_inline void fv_prove(const struct fv_note *note, const struct fv
 
 		if ((void *)(ip + 1) > f->data_end)
 			return;
-		fv_flow6_key_of(note->iif, p, ip, &key);
+		fv_flow6_key_of(iif, p, ip, &key);
 		old = bpf_map_lookup_elem(&fv_flows6, &key);
 		if (!old || !fv_flow_again(old, &flow))
 			bpf_map_update_elem(&fv_flows6, &key, &flow, BPF_ANY);
@@ -341,10 +350,7 @@ static __always_inline void fv_note_read(__u32 tc_index, const struct fv_frame *
 	id = *(volatile __u32 *)&note->id;
 	if (!id || !fv_note_fits(note, f, &p, port, came_by))
 		return;
-	/* Written anew meanwhile; what was read may be of both. */
-	if (*(volatile __u32 *)&note->id != id)
-		return;
-	fv_prove(note, f, &p, port);
+	fv_prove(note, id, f, &p, port);
 }
 
 #endif /* FV_BPF_NOTE_H */
