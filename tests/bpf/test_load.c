@@ -20,7 +20,7 @@
 #include "fastveth_xdp.skel.h"
 
 /* Far below the kernel's million: older verifiers look at more, and it takes time at each start. */
-#define MOST_INSNS 20000
+#define MOST_INSNS 50000
 /* BPF_LOG_STATS */
 #define LOG_STATS 4
 
