@@ -205,6 +205,33 @@ static void a_proof_of_another_way_replaces_the_entry(void **state)
 	}
 }
 
+/* Only the TTL says so: a router that keeps the addresses of layer 2. */
+static void a_proof_of_another_hop_replaces_the_entry(void **state)
+{
+	static struct flow_outcome out;
+	struct flow flow = { .from = WEB, .to = DB, .family = 4, .proto = UDP };
+
+	(void)state;
+	for (; flow.family <= 6; flow.family += 2) {
+		size_t ttl = ETH_SIZE + (flow.family == 4 ? 8 : 7);
+		unsigned int number;
+
+		flow_frame(&flow, &f);
+		number = NOTED(WEB, &f, UNPROVEN);
+		PROVE(&flow, UNPROVEN);
+		TAKEN(&flow, &f);
+		carried = f;
+		carried.b[ttl]--;
+		if (flow.family == 4)
+			frame_fix_check(&carried);
+		ARRIVES(DB, &carried, number, bed[WEB].dp.ifindex);
+		flow_run(FV_PROG_FROM_NS, WEB, &f, 0, 0, &out);
+		assert_int_equal(out.ret, TC_REDIRECT);
+		assert_memory_equal(out.f.b, carried.b, f.len);
+		flow_reset(NULL);
+	}
+}
+
 /* The same addresses and ports from two ports of others: a flow each. */
 static void the_same_words_from_another_port_are_another_flow(void **state)
 {
@@ -368,6 +395,7 @@ int main(void)
 		TEST(a_second_proof_only_renews),
 		TEST(a_proof_for_another_port_replaces_the_entry),
 		TEST(a_proof_of_another_way_replaces_the_entry),
+		TEST(a_proof_of_another_hop_replaces_the_entry),
 		TEST(the_same_words_from_another_port_are_another_flow),
 		TEST(the_way_back_is_another_flow),
 		TEST(an_echo_is_not_its_answer),
