@@ -18,7 +18,10 @@ static __always_inline int from_attached(struct __sk_buff *ctx, struct fv_frame 
 					 const struct fv_port *port)
 {
 	struct fv_port *target = NULL;
-	int verdict = fv_flow_from(ctx, f, port, &target);
+	__u32 number = 0;
+	/* Maps made without room for flows: a port of others is one of others all the same. */
+	int verdict = fv_note_mask ? fv_flow_from(ctx, f, port, &target, &number)
+				   : FV_SLOW | FV_SLOW_DECLINED;
 
 	if (likely(verdict == FV_SHORTCUT && target)) {
 		fv_count_shortcut(port->slot, target->slot, f->len);
@@ -27,6 +30,8 @@ static __always_inline int from_attached(struct __sk_buff *ctx, struct fv_frame 
 		bpf_skb_change_type(ctx, FV_PACKET_HOST);
 		return bpf_redirect_peer(target->ifindex, 0);
 	}
+	/* Also where there is no note: a namespace's own filters may have written there. */
+	ctx->tc_index = number;
 	fv_count_tx_other(port->slot, f->len);
 	fv_count_slow(port->slot, FV_REASON(verdict));
 	return FV_NEXT;
@@ -49,7 +54,7 @@ int fv_from_ns(struct __sk_buff *ctx)
 
 	if (!port)
 		return FV_NEXT;
-	if (fv_note_mask && (port->flags & FV_PORT_ATTACHED))
+	if (port->flags & FV_PORT_ATTACHED)
 		return from_attached(ctx, &f, port);
 	ep = fv_plain(&f, port);
 	if (likely(ep)) {

@@ -70,11 +70,13 @@ static __always_inline int fv_flow_judge(struct __sk_buff *ctx, struct fv_frame 
 					 const struct fv_packet *p, struct fv_flow *flow,
 					 struct fv_port **ret)
 {
-	__u64 now = bpf_jiffies64(), age;
+	__u64 now = bpf_jiffies64();
 	struct fv_port *target;
+	__s64 age;
 
 	if (!flow)
 		return FV_SLOW | FV_SLOW_UNPROVEN;
+	/* Below 0 where another CPU has proven it since. */
 	age = now - flow->proven;
 	if (unlikely(age > FV_HARD))
 		return FV_SLOW | FV_SLOW_STALE;
@@ -124,9 +126,11 @@ static __always_inline bool fv_flow_follow(const struct fv_frame *f, const struc
  * fv_flow_from - what becomes of a frame that leaves an attached port; rewritten where it is
  * FV_SHORTCUT.
  * @ret: port to redirect to; set for FV_SHORTCUT only
+ * @ret_number: of the note that was left; stays as it is where none was
  */
 static __always_inline int fv_flow_from(struct __sk_buff *ctx, struct fv_frame *f,
-					const struct fv_port *port, struct fv_port **ret)
+					const struct fv_port *port, struct fv_port **ret,
+					__u32 *ret_number)
 {
 	struct fv_packet p = {};
 	struct fv_flow *flow;
@@ -171,7 +175,7 @@ static __always_inline int fv_flow_from(struct __sk_buff *ctx, struct fv_frame *
 		return FV_SLOW | FV_SLOW_MALFORMED;
 	}
 	f->gso_size = ctx->gso_size;
-	ctx->tc_index = fv_note_leave(f, &p, port);
+	*ret_number = fv_note_leave(f, &p, port);
 	return verdict;
 }
 

@@ -16,6 +16,11 @@
 
 #include "dp/priv.h"
 
+#define BED_STR_(n) #n
+#define BED_STR(n) BED_STR_(n)
+/* Where the pins of this ABI are. */
+#define BED_PINS FV_PIN_DIR "/v" BED_STR(FV_ABI)
+
 enum who {
 	WEB,
 	DB,

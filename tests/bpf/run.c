@@ -84,8 +84,7 @@ int run_xdp(int prog, int ifindex, const struct frame *f, struct outcome *ret)
 	return 0;
 }
 
-/* Newer kernels refuse an IP frame without a whole IP header; older ones did not. */
-static bool too_short(const struct frame *f)
+bool run_too_short(const struct frame *f)
 {
 	unsigned int ethertype = get16(f->b + 12);
 
@@ -99,10 +98,10 @@ int run_tc(int prog, int ifindex, const struct frame *f, const struct meta *meta
 	static struct frame masked;
 	int first;
 
-	if (!too_short(f) && !meta->tagged)
+	if (!run_too_short(f) && !meta->tagged)
 		return test_skb(prog, ifindex, f, meta, 0, ret);
 	first = bpf_program__fd(before->progs.before_run);
-	if (!too_short(f))
+	if (!run_too_short(f))
 		return test_skb(first, ifindex, f, meta, 0, ret);
 	masked.len = f->len;
 	memcpy(masked.b, f->b, f->len);

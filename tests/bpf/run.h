@@ -26,6 +26,8 @@ struct outcome {
  */
 int run_tc(int prog, int ifindex, const struct frame *f, const struct meta *meta,
 	   struct outcome *ret);
+/* Newer kernels refuse an IP frame without a whole IP header; older ones did not. */
+bool run_too_short(const struct frame *f);
 int run_xdp(int prog, int ifindex, const struct frame *f, struct outcome *ret);
 
 /* Everything that is counted, summed over CPUs, by slot. Read without the help of user/dp. */

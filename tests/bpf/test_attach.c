@@ -334,7 +334,7 @@ static void tcx_programs_of_others_stay(void **state)
 /* Programs of an earlier build are pinned and attached: replaced in their links. */
 static void an_earlier_build_is_replaced_in_place(void **state)
 {
-	static const char pin[] = FV_PIN_DIR "/v1/progs/fv_from_ns";
+	static const char pin[] = BED_PINS "/progs/fv_from_ns";
 	FV_AUTO_FD int old = make_prog(BPF_PROG_TYPE_SCHED_CLS, "fv_from_ns", -1);
 	FV_AUTO_FD int link = -1;
 	FV_AUTO_FD int after = -1;

@@ -233,7 +233,8 @@ static void every_verdict_came_up(void **state)
 	const size_t runs = bed_features.xdp ? 2 : 1;
 
 	(void)state;
-	for (int i = 0; i < FV_SLOW_COUNT; i++)
+	/* The others are of ports of others. */
+	for (int i = 0; i < FV_SLOW_DECLINED; i++)
 		if (seen_slow[i] < 250 * runs)
 			fail_msg("slow %s: only %zu", fv_slow_name(i), seen_slow[i]);
 	for (int i = 0; i < FV_DROP_COUNT; i++)

@@ -265,7 +265,7 @@ static void from_xdp(void)
 static void from_a_missing_map(void)
 {
 	from_xdp();
-	assert_int_equal(unlink(FV_PIN_DIR "/v1/maps/fv_ports"), 0);
+	assert_int_equal(unlink(BED_PINS "/maps/fv_ports"), 0);
 }
 
 static void a_first_run_is_completed(void **state)

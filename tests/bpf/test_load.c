@@ -20,7 +20,7 @@
 #include "fastveth_xdp.skel.h"
 
 /* Far below the kernel's million: older verifiers look at more, and it takes time at each start. */
-#define MOST_INSNS 20000
+#define MOST_INSNS 50000
 /* BPF_LOG_STATS */
 #define LOG_STATS 4
 
@@ -123,7 +123,7 @@ static void report(const struct bpf_program *prog, const char *how)
 	assert_int_not_equal(info.btf_id, 0);
 }
 
-static void load_tc(bool from)
+static void load_tc(bool from, bool flows)
 {
 	struct fastveth_tc *skel = fastveth_tc__open();
 	struct bpf_program *prog;
@@ -132,10 +132,11 @@ static void load_tc(bool from)
 	give_maps(skel->obj);
 	skel->rodata->fv_port_mask = bed_dp->maps.n_ports - 1;
 	skel->rodata->fv_endpoint_mask = bed_dp->maps.n_endpoints - 1;
+	skel->rodata->fv_note_mask = flows ? FV_NOTES_PER_CPU - 1 : 0;
 	prog = from ? skel->progs.fv_from_ns : skel->progs.fv_to_ns;
 	watch(prog);
 	assert_int_equal(fastveth_tc__load(skel), 0);
-	report(prog, "");
+	report(prog, flows ? "+flows" : "");
 	fastveth_tc__destroy(skel);
 }
 
@@ -162,8 +163,10 @@ static void load_xdp(bool frags)
 static void the_verifier_has_little_to_do(void **state)
 {
 	(void)state;
-	load_tc(true);
-	load_tc(false);
+	for (int flows = 0; flows < 2; flows++) {
+		load_tc(true, flows);
+		load_tc(false, flows);
+	}
 	load_xdp(false);
 	if (bed_features.xdp_frags)
 		load_xdp(true);

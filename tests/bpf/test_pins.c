@@ -17,8 +17,8 @@
 
 #include "bpf/run.h"
 
-#define MAPS FV_PIN_DIR "/v1/maps"
-#define PROGS FV_PIN_DIR "/v1/progs"
+#define MAPS BED_PINS "/maps"
+#define PROGS BED_PINS "/progs"
 
 static struct fv_dp *dp;
 static struct frame f;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The TC programs as the tests of proven flows run them. A test run takes and shows neither
+ * tc_index nor, on older kernels, the device that a packet came by, so these are other
+ * fields here: priority and cb[4]. The clock is the test's, and what is redirected is written down.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#define MOCK_TC_REDIRECT 7
+
+/* Written by the test. */
+volatile __u64 mock_now;
+/* Read by it. */
+__u32 mock_redirects, mock_ifindex, mock_host_types, mock_other_types;
+__u64 mock_flags;
+
+static __always_inline long mock_redirect_peer(__u32 ifindex, __u64 flags)
+{
+	mock_redirects++;
+	mock_ifindex = ifindex;
+	mock_flags = flags;
+	return MOCK_TC_REDIRECT;
+}
+
+static __always_inline long mock_change_type(struct __sk_buff *ctx, __u32 type)
+{
+	(void)ctx;
+	if (type)
+		mock_other_types++;
+	else
+		mock_host_types++;
+	return 0;
+}
+
+#define bpf_redirect_peer mock_redirect_peer
+#define bpf_skb_change_type mock_change_type
+#define bpf_jiffies64() mock_now
+#define tc_index priority
+#define ingress_ifindex cb[4]
+#include "../../bpf/fastveth_tc.bpf.c"
