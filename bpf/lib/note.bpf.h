@@ -146,12 +146,17 @@ static __always_inline void fv_flow6_key_of(__u32 iif, const struct fv_packet *p
 /* Proven again, the same way? Then only that is written down. */
 static __always_inline bool fv_flow_again(struct fv_flow *old, const struct fv_flow *flow)
 {
+	__s64 pause = flow->proven - old->proven;
+
+	/* Meanwhile it had stopped taking the shortcut: it begins anew. */
+	if (pause > 2 * fv_hz)
+		return false;
 	if (old->oif != flow->oif || old->ttl != flow->ttl || old->dscp != flow->dscp ||
 	    old->hops != flow->hops || !fv_l2_equal(old->in_l2, flow->in_l2) ||
 	    !fv_l2_equal(old->out_l2, flow->out_l2))
 		return false;
 	/* With each interval what is long is proven anew: a smaller MTU shows by that. */
-	if ((__s64)(flow->proven - old->proven) > fv_hz || flow->len > old->len)
+	if (pause > fv_hz || flow->len > old->len)
 		old->len = flow->len;
 	old->proven = flow->proven;
 	return true;
