@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
-#include "explain.h"
+#include "asked.h"
 
 static void asked_fini(struct fv_asked *a)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "explain.h"
+#include "asked.h"
 
 static bool is_end(const struct fv_view_ep *v, const struct fv_ip *asked, const struct fv_ip *ip,
 		   int ifindex)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Which way a flow takes now, and why. */
-#ifndef FV_EXPLAIN_PUBLIC_H
-#define FV_EXPLAIN_PUBLIC_H
+#ifndef FV_EXPLAIN_H
+#define FV_EXPLAIN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,4 +59,4 @@ struct fv_explain {
 int fv_explain(const struct fv_question *question, struct fv_err *err, struct fv_explain *ret);
 void fv_explain_fini(struct fv_explain *explain);
 
-#endif /* FV_EXPLAIN_PUBLIC_H */
+#endif /* FV_EXPLAIN_H */

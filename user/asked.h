@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the files behind fv_explain share. */
-#ifndef FV_EXPLAIN_H
-#define FV_EXPLAIN_H
+#ifndef FV_ASKED_H
+#define FV_ASKED_H
 
 #include "dp/flows.h"
 #include "fastveth/explain.h"
@@ -33,4 +33,4 @@ const struct fv_ip *fv_asked_ip(const struct fv_ep *ep, int family);
 /* explainflow.c: what leaves an attached port */
 int fv_asked_attached(struct fv_asked *a, struct fv_err *err);
 
-#endif /* FV_EXPLAIN_H */
+#endif /* FV_ASKED_H */
