@@ -114,7 +114,18 @@ check_fails ttl_expires at a ping -q -c 1 -W 1 -t 1 $D4
 check fragments at a ping -q -c 3 -i 0.2 -s 4000 $B4
 check broadcast at a ping -q -b -c 1 -W 1 10.5.0.1
 
-# Connections live through it, and no datagram is lost.
+# Connections live through it, and no datagram is lost, but for those that a queue had no room for.
+overflowed() {
+	{
+		while read -r _ dropped _; do
+			echo $((16#$dropped))
+		done </proc/net/softnet_stat
+		at b nstat -asz UdpRcvbufErrors Udp6RcvbufErrors | awk '!/^#/ { print $2 }'
+		ip -j -s link show vb | jq '.[0].stats64.tx.dropped'
+	} | jq -s 'add'
+}
+
+overflowed=$(overflowed)
 at b iperf3 -s -1 -p 5202 >/dev/null &
 wait_for 5 listening b 5202
 at a iperf3 -c $B4 -p 5202 -t 6 -J >"$FV_TMP/iperf" &
@@ -129,7 +140,9 @@ check shortcut_again more_than 50 0 vb rx.shortcut_packets
 wait $IPERF
 check connection_lives_on jq -e '.error == null and .end.sum_received.bytes > 0' "$FV_TMP/iperf"
 flow_over
-check_equal nothing_is_lost_nor_doubled "0 0" "$("$PACE" lost "$ARRIVED")"
+read -r lost doubled < <("$PACE" lost "$ARRIVED")
+check nothing_is_lost test "$lost" -le $(($(overflowed) - overflowed))
+check_equal nothing_is_doubled 0 "$doubled"
 
 # The steady state: one probe a second and flow; four at most, where it comes out late.
 slow_ones() {
@@ -138,13 +151,13 @@ slow_ones() {
 
 flow a b $B4 7001
 wait_for 5 more_than 20 "$(counted vb rx.shortcut_packets)" vb rx.shortcut_packets
-began=$EPOCHSECONDS probes=$(counted va slow.probe) slow=$(slow_ones)
+began=$EPOCHSECONDS probes=$(counted va slow.probe) slow=$(slow_ones) all=$(counted vb rx.packets)
 sleep 4
 probes=$(($(counted va slow.probe) - probes)) slow=$(($(slow_ones) - slow))
 took=$((EPOCHSECONDS - began + 1))
 check some_probes test $probes -ge 2
 check few_probes test $probes -le $((4 * took))
-check few_are_slow test $slow -le $((4 * took + 10))
+check few_are_slow test $slow -le $((4 * took + 10)) -o $((4 * slow)) -le $(($(counted vb rx.packets) - all))
 flow_over
 
 # A namespace, whichever way it is named; the same port under two targets.
