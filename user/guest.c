@@ -137,7 +137,38 @@ static int add_guest(struct fv_guests *guests, const struct fv_link *link,
 	return 0;
 }
 
-static int add_target(struct fv_run *run, const struct fv_attached_to *to, struct fv_err *err,
+/*
+ * The same for a target of before, which is not looked for in vain while its engine does not answer, or
+ * after its process has ended: the namespace is what was attached. Nor is a number that was used
+ * again taken for the process that had it.
+ */
+static int open_again(struct fv_attached_to *to, int *ret)
+{
+	FV_AUTO_FD int fd = -1;
+	ino_t ino = 0;
+	dev_t dev = 0;
+	int r;
+
+	r = open_target(to, NULL, &fd);
+	r = r ?: fv_netns_id(fd, NULL, &dev, &ino);
+	if (!r && (!to->ns_ino || begins(to->target, CONTAINER) ||
+		   (dev == to->ns_dev && ino == to->ns_ino))) {
+		to->ns_dev = dev;
+		to->ns_ino = ino;
+		*ret = FV_TAKE_FD(fd);
+		return 0;
+	}
+	return to->ns_ino ? fv_netns_find(to->ns_dev, to->ns_ino, NULL, ret) : r ?: -ESRCH;
+}
+
+static int open_first(struct fv_attached_to *to, struct fv_err *err, int *ret)
+{
+	int r = open_target(to, err, ret);
+
+	return r ?: fv_netns_id(*ret, err, &to->ns_dev, &to->ns_ino);
+}
+
+static int add_target(struct fv_run *run, struct fv_attached_to *to, struct fv_err *err,
 		      struct fv_guests *guests)
 {
 	const struct fv_host *host = &run->host;
@@ -150,7 +181,7 @@ static int add_target(struct fv_run *run, const struct fv_attached_to *to, struc
 		r = no_bridge(host, to->target + strlen(BRIDGE), err);
 		bridge = fv_host_link(host, to->target + strlen(BRIDGE));
 	} else {
-		r = open_target(to, err, &ns);
+		r = err ? open_first(to, err, &ns) : open_again(to, &ns);
 		r = r ?: fv_nsid_of(run->rt, ns, err, &nsid);
 	}
 	for (size_t i = 0; i < host->n_links && !r; i++) {
@@ -241,7 +272,7 @@ int fv_guests_find(struct fv_run *run, const char *const *strict, size_t n_stric
 	int r = 0;
 
 	for (size_t i = 0; i < run->state.n_attached && !r; i++) {
-		const struct fv_attached_to *to = &run->state.attached[i];
+		struct fv_attached_to *to = &run->state.attached[i];
 		bool must = is_one_of(to->target, strict, n_strict);
 
 		r = add_target(run, to, must ? err : NULL, &guests);

@@ -133,6 +133,9 @@ check detach_all "$FASTVETH" -q detach --all
 check_equal detached '[]' "$(states)"
 check attach_by_name "$FASTVETH" -q attach web1 container:web2
 check_equal two '[["web1","docker0","accelerated"],["web2","docker0","accelerated"]]' "$(states)"
+DOCKER_HOST=unix:///nowhere check engine_does_not_answer "$FASTVETH" -q attach
+check_equal two_stay '[["vethX","accelerated"],["vethX","accelerated"]]' "$("$FASTVETH" status -j |
+	jq -c '[.ports[] | [(.port | sub("veth.*"; "vethX")), .state]]')"
 expect_fail unknown_name 1 'nosuch' "$FASTVETH" attach nosuch
 docker rm -f far shut mute1 mute2 web4 >/dev/null
 docker network rm other closed quiet >/dev/null

@@ -34,6 +34,9 @@ struct fv_attached_to {
 	char *target;	/* "bridge:docker0", "container:web", "pid:17", "netns:x", "path:/p" */
 	uint32_t allow; /* mask of enum fv_gate: reasons that do not count */
 	bool no_sysctl; /* conntrack's TCP windows stay as they are */
+	/* The namespace it led to last, where it is no bridge; 0: not yet */
+	dev_t ns_dev;
+	ino_t ns_ino;
 };
 
 /* A device that had no clsact qdisc before we needed one. */

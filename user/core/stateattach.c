@@ -30,6 +30,7 @@ int fv_state_attach(struct fv_state *state, const char *target, uint32_t allow, 
 	if (!a)
 		return fv_err_oom(err);
 	state->attached = a;
+	a[i] = (struct fv_attached_to){};
 	a[i].target = strdup(target);
 	a[i].allow = allow;
 	a[i].no_sysctl = no_sysctl;

@@ -102,10 +102,11 @@ static int pack_attached(const struct fv_state *state, struct fv_err *err, json_
 	for (size_t i = 0; i < state->n_attached; i++) {
 		const struct fv_attached_to *a = &state->attached[i];
 
-		if (json_array_append_new(attached,
-					  json_pack("{s:s, s:I, s:b}", "target", a->target, "allow",
-						    (json_int_t)a->allow, "no_sysctl",
-						    (int)a->no_sysctl)))
+		if (json_array_append_new(
+			    attached, json_pack("{s:s, s:I, s:b, s:I, s:I}", "target", a->target,
+						"allow", (json_int_t)a->allow, "no_sysctl",
+						(int)a->no_sysctl, "ns_dev", (json_int_t)a->ns_dev,
+						"ns_ino", (json_int_t)a->ns_ino)))
 			return pack_failed("target", a->target, "it is not UTF-8", err);
 	}
 	for (size_t i = 0; i < state->n_clsact; i++) {
@@ -350,6 +351,7 @@ static int unpack_attached(const json_t *list, struct fv_err *err, struct fv_sta
 		const json_t *from = json_array_get(list, i);
 		const char *target = json_string_value(json_object_get(from, "target"));
 		json_int_t allow = json_integer_value(json_object_get(from, "allow"));
+		struct fv_attached_to *at;
 		int r;
 
 		if (!target || allow < 0 || allow > FV_GATE_ALL)
@@ -358,6 +360,9 @@ static int unpack_attached(const json_t *list, struct fv_err *err, struct fv_sta
 				    json_is_true(json_object_get(from, "no_sysctl")), err);
 		if (r)
 			return r;
+		at = &state->attached[fv_state_attached(state, target)];
+		at->ns_dev = (dev_t)json_integer_value(json_object_get(from, "ns_dev"));
+		at->ns_ino = (ino_t)json_integer_value(json_object_get(from, "ns_ino"));
 	}
 	return 0;
 }
