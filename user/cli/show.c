@@ -330,10 +330,11 @@ json_t *port_json(const struct fv_view_ep *v)
 
 	json_array_extend(reasons, problems);
 	json_decref(problems);
-	return json_pack("{s:s, s:s, s:o, s:s?, s:o, s:s, s:o}", "port", v->ep->port, "endpoint",
-			 v->ep->name, "network", str_or_null(v->net->name), "container",
-			 v->container, "hook", str_or_null(v->hook), "state", state_of(v),
-			 "reasons", reasons);
+	return json_pack("{s:s, s:s, s:o, s:s?, s:o, s:o, s:o, s:s, s:o}", "port", v->ep->port,
+			 "endpoint", v->ep->name, "network", str_or_null(v->net->name), "container",
+			 v->container, "netns", int_or_null(v->netns), "ifname",
+			 str_or_null(v->ep->ifname), "hook", str_or_null(v->hook), "state",
+			 state_of(v), "reasons", reasons);
 }
 
 static json_t *status_json(const struct fv_view *view)
@@ -388,8 +389,8 @@ static void why_cell(struct table *t, const struct fv_view_ep *v)
 
 void ports_text(const struct fv_view *view, bool attached_only)
 {
-	static const char *const columns[] = { "<PORT",	 "<ENDPOINT", "<NETWORK", "<HOOK",
-					       "<STATE", "<REASON",   NULL };
+	static const char *const columns[] = { "<PORT", "<ENDPOINT", "<NETWORK", "NETNS",
+					       "<HOOK", "<STATE",    "<REASON",	 NULL };
 	struct table *t = table_new(columns);
 
 	for (size_t i = 0; i < view->n_eps; i++) {
@@ -400,6 +401,7 @@ void ports_text(const struct fv_view *view, bool attached_only)
 		table_cell(t, "%s", v->ep->port);
 		table_cell(t, "%s", v->ep->name);
 		table_cell(t, "%s", *v->net->name ? v->net->name : "-");
+		table_cell(t, v->netns ? "%lu" : "-", (unsigned long)v->netns);
 		table_cell(t, "%s", *v->hook ? v->hook : "none");
 		table_cell(t, "%s", state_of(v));
 		why_cell(t, v);
