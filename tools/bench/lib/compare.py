@@ -13,7 +13,7 @@ from lib.fastveth import proof
 from lib.loads import LOAD_OF, LOADS, TOOLS, UNITS
 from lib.sandbox import Failed
 
-BASES = ("host", "loopback", "loopback-rules", "cable")
+BASES = ("host", "loopback", "loopback-rules", "bridge-rules", "cable")
 
 
 @dataclass

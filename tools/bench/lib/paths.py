@@ -12,6 +12,8 @@ With the rules that Docker writes, conntrack on, and bridged packets shown to th
     loopback-rules   lo of such a host
     bridge-rules     its bridge
     attached         the same after `fastveth attach br0`
+    bystander        the same with only the client's port attached: nothing is ever proven, and every
+                     packet leaves a note
 
 Each but the first is on a Host of its own, so that one's rules, conntrack and
 neighbours cost the others nothing.
@@ -125,6 +127,15 @@ def build_attached(host):
     return path
 
 
+def build_bystander(host):
+    path = build_bridge_rules(host)
+    path.name = "bystander"
+    fastveth = Fastveth(host)
+    fastveth.attach("netns:cli")
+    path.info["hook"] = fastveth.hook()
+    return path
+
+
 def build_bridge(host):
     places = leaves(host, ["link add br0 type bridge",
                            "link add p0 type veth peer name eth0 netns cli",
@@ -165,6 +176,7 @@ BUILDERS = {
     "loopback-rules": build_loopback_rules,
     "bridge-rules": build_bridge_rules,
     "attached": build_attached,
+    "bystander": build_bystander,
     "own": lambda host: build_own(host, "own", "tc", ["tcx", "clsact"]),
     "own-clsact": lambda host: build_own(host, "own-clsact", "tc", ["clsact"],
                                          ["FASTVETH_NO_TCX=1"]),

@@ -8,6 +8,10 @@ in random order, on one CPU.
 
     cli eth0 -- fv-cli (host) fv-srv -- eth0 srv     fastveth's programs
     cli eth0 -- p0     (host)     p1 -- eth0 srv     empty programs
+
+and for a bridge of others, with the rules that Docker writes:
+
+    cli eth0 -- p0     br0        p1 -- eth0 srv     attached, or with empty programs
 """
 
 import os
@@ -15,8 +19,9 @@ import random
 from dataclasses import dataclass, field
 
 from lib import bpf, environ, paths, stats
+from lib.fastveth import Fastveth
 from lib.loads import LOADS
-from lib.sandbox import BENCH, Failed, Host
+from lib.sandbox import BENCH, Failed
 
 LOAD_NAMES = {"udp": "udp_64", "tcp": "tcp_stream"}
 # Program: hook in the topology, direction of its hook, who sends to srv.
@@ -24,6 +29,9 @@ KNOWN = {
     "fv_from_ns": ("tc", "ingress", "cli"),
     "fv_xdp_from_ns": ("xdp", "ingress", "cli"),
     "fv_to_ns": ("tc", "egress", "host"),
+    # What takes the shortcut, and what stays slow because the far port is not attached.
+    "fv_from_ns@attached": ("attached", "ingress", "cli"),
+    "fv_from_ns@bystander": ("bystander", "ingress", "cli"),
 }
 
 
@@ -58,50 +66,50 @@ class Bench:
 
     def own(self, hook):
         def build():
-            path = paths.build("own-xdp" if hook == "xdp" else "own")
+            path = paths.build({"tc": "own", "xdp": "own-xdp"}.get(hook, hook))
             self.hosts.append(path.host)
             return path
         return self.once(("own", hook), build)
 
-    def twin(self, hook, file, tag):
-        """The path "route" with the programs of an object file on its ports."""
+    def twin(self, hook, file, tag, name="route"):
+        """A path of the kernel's with the programs of an object file on its ports."""
         def build():
-            host = Host()
-            self.hosts.append(host)
-            path = paths.build_route(host)
-            path.host = host
-            return path, bpf.Pinned(host, file, "bench")
-        return self.once(("twin", hook, tag), build)
+            path = paths.build(name)
+            self.hosts.append(path.host)
+            return path, bpf.Pinned(path.host, file, "bench")
+        return self.once(("twin", hook, tag, name), build)
 
-    def attached(self, hook, direction, file, name, tag):
+    def attached(self, hook, direction, file, name, tag, path_name="route"):
         """A Side with the program on both ports of its twin."""
-        path, pinned = self.twin(hook, file, tag)
+        path, pinned = self.twin(hook, file, tag, path_name)
 
         def attach():
             for device in ("p0", "p1"):
                 pinned.attach(name, device, hook, direction)
-        self.once(("attached", hook, tag, name), attach)
+        self.once(("attached", hook, tag, name, path_name), attach)
         return Side(pinned.ids(name), path)
 
     def address(self, host):
         """A source for what the host itself sends: of a real one, the uplink's address."""
         self.once(("address", host), lambda: host.ip(["addr add 192.0.2.1/32 dev lo"]))
 
-    def empty(self, hook, direction):
+    def empty(self, hook, direction, path_name):
         name = "empty_xdp" if hook == "xdp" else f"empty_{direction}"
         file = bpf.compiled(BENCH / "empty.bpf.c")
-        return self.attached(hook, direction, file, name, "empty")
+        return self.attached(hook, direction, file, name, "empty", path_name)
 
     def known(self, name):
         """A program of fastveth's beside an empty one."""
         yaml_hook, direction, sender = KNOWN[name]
         own = self.own(yaml_hook)
         hook = own.info["hook"]
+        twin = "route" if yaml_hook in ("tc", "xdp") else "bridge-rules"
         # Both twins have both directions attached, as fastveth's ports have.
-        empty = self.empty(hook, direction)
+        empty = self.empty(hook, direction, twin)
         if hook != "xdp":
-            self.empty(hook, "egress" if direction == "ingress" else "ingress")
-        program = Side(own.fastveth.program_ids(name), own)
+            self.empty(hook, "egress" if direction == "ingress" else "ingress", twin)
+        fastveth = own.fastveth or Fastveth(own.host)
+        program = Side(fastveth.program_ids(name.partition("@")[0]), own)
         if sender == "host":
             for side in (program, empty):
                 self.address(side.path.host)
@@ -122,7 +130,7 @@ class Bench:
         if name not in names:
             raise Failed(f"{file}: has programs {', '.join(names)}: name one as FILE:NAME")
         program = self.attached(hook, "ingress", file, name, "file")
-        return Measure(name, hook, program, self.empty(hook, "ingress"))
+        return Measure(name, hook, program, self.empty(hook, "ingress", "route"))
 
     def close(self):
         for host in self.hosts:

@@ -65,6 +65,11 @@ def header(environment, rounds):
     print(flush=True)
 
 
+# What ratios are to, and the heads of their columns.
+BASES = {"host": "/host", "loopback": "/loopback", "loopback-rules": "/lo-rules",
+         "bridge-rules": "/br-rules", "cable": "/cable"}
+
+
 def comparison(rows):
     for case in UNITS:
         for cpus in (1, 2):
@@ -74,11 +79,9 @@ def comparison(rows):
             better = "lower" if case in LOWER_IS_BETTER else "higher"
             where = "client and server on one CPU" if cpus == 1 else "on two CPUs"
             print(f"{case}, {where}: {UNITS[case]}, {better} is better")
-            table(["path", "median", "low", "high", "/host", "/loopback", "/rules", "/cable",
-                   "samples"],
+            table(["path", "median", "low", "high", *BASES.values(), "samples"],
                   [[row["path"], number(row["median"]), number(row["low"]), number(row["high"]),
-                    *(number(row["ratio"].get(base), 3) for base in ("host", "loopback", "loopback-rules",
-                                       "cable")),
+                    *(number(row["ratio"].get(base), 3) for base in BASES),
                     sum(sample is not None for sample in row["samples"])] for row in part])
 
 
