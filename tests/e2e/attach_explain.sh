@@ -7,6 +7,7 @@
 #	a 10.5.0.2 fd05::2 --- va \			web 10.77.0.10 fd77::10 --- lab
 #	b 10.5.0.3 fd05::3 --- vb - br0		db  10.77.0.11 fd77::11 --- lab
 #	c 10.6.0.3 --- vc - br1			alien 10.78.0.10 --- other
+# kernel: any
 # timeout: 120
 # shellcheck disable=SC2317 # called through check and wait_for
 # shellcheck source=tests/harness/lib.sh

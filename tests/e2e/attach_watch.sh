@@ -5,6 +5,7 @@
 # is quiet where nothing happens; that everything works on without it.
 #
 #	br0 [host] --- va (netns a, 10.9.0.1), vb (netns b, 10.9.0.2), ...
+# kernel: any
 # timeout: 240
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

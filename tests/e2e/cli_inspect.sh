@@ -3,6 +3,7 @@
 #
 # What `inspect` names is what bpftool takes: ids, pins, tags, devices; and its dumps show
 # fields by name, with what the networks of cli_lab.bash put into them.
+# kernel: any
 # timeout: 60
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

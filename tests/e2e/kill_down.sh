@@ -4,6 +4,7 @@
 # `down --all` killed at one of the calls that change something: the next `down --all` leaves the host as
 # it was before the first `up`, or `up` makes the networks again. The networks: kill_lab.bash.
 # serial
+# kernel: any
 # timeout: 1800
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

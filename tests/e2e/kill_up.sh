@@ -4,6 +4,7 @@
 # `up` killed at the Nth call that changes something: the next `up` completes it, or `down --all`
 # leaves the host as it was before. The networks: kill_lab.bash.
 # serial
+# kernel: any
 # timeout: 1800
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

@@ -5,6 +5,7 @@
 # others, twice, the last one; what was there before stays. The host: life_lab.bash.
 #
 #	theirs (netns, address 192.168.9.9 on d0)   (process in a namespace without a name)
+# kernel: any
 # timeout: 120
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

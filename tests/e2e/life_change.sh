@@ -3,6 +3,7 @@
 #
 # An edited file: `up` changes what differs and nothing else; a connection of endpoints
 # that are not concerned goes on, its packets all on the shortcut. The network: path_lab.bash.
+# kernel: any
 # timeout: 120
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

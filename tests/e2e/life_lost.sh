@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Programs, pins, rules, files lost or changed: life_repair.bash.
+# kernel: any
 # timeout: 150
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

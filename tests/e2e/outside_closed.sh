@@ -4,6 +4,7 @@
 # Who must not reach whom, and who may not speak as whom: first where the programs decide, then
 # with the programs gone, where the kernel's own path must come to the same end. The machine is
 # drawn in outside_machine.bash.
+# kernel: any
 # timeout: 180
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh
