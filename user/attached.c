@@ -401,11 +401,7 @@ static int converge(struct fv_run *run, const char *const *strict, size_t n_stri
 
 	r = fv_guests_find(run, strict, n_strict, err, &guests);
 	r = r ?: want_guests(run, &guests, err);
-	for (size_t i = 0; i < run->state.topo.n_nets && !r; i++) {
-		struct fv_net *net = fv_topo_append(&want);
-
-		r = net ? fv_net_copy(&run->state.topo.nets[i], err, net) : fv_err_oom(err);
-	}
+	r = r ?: fv_topo_copy(&run->state.topo, err, &want);
 	return r ?: fv_run_converge(run, &want, &scope, err);
 }
 

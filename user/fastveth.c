@@ -47,18 +47,6 @@ int fv_check_privilege(struct fv_err *err)
 	return 0;
 }
 
-static int copy_nets(const struct fv_topo *from, struct fv_err *err, struct fv_topo *ret)
-{
-	for (size_t i = 0; i < from->n_nets; i++) {
-		struct fv_net *net = fv_topo_append(ret);
-		int r = net ? fv_net_copy(&from->nets[i], err, net) : fv_err_oom(err);
-
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
 /* Devices of others keep their names: ours gets one with a hash. */
 static int free_port_names(const struct fv_run *run, struct fv_topo *topo, struct fv_err *err)
 {
@@ -124,13 +112,13 @@ int fv_up(const struct fv_options *opts, const char *file, bool dry, struct fv_e
 		struct fv_topo one = { .nets = fv_topo_net(&wanted, old->name) ?: old,
 				       .n_nets = 1 };
 
-		r = copy_nets(&one, err, &all);
+		r = fv_topo_copy(&one, err, &all);
 	}
 	for (size_t i = 0; i < wanted.n_nets && !r; i++) {
 		struct fv_topo one = { .nets = &wanted.nets[i], .n_nets = 1 };
 
 		if (!fv_topo_net(&run.state.topo, wanted.nets[i].name))
-			r = copy_nets(&one, err, &all);
+			r = fv_topo_copy(&one, err, &all);
 	}
 	r = r ?: complete(&run, &all, err);
 	r = r ?: fv_run_converge(&run, &all, &scope, err);
@@ -186,7 +174,7 @@ int fv_down(const struct fv_options *opts, const char *const *networks, size_t n
 		struct fv_topo one = { .nets = &run.state.topo.nets[i], .n_nets = 1 };
 
 		if (!named(one.nets->name, networks, n))
-			r = copy_nets(&one, err, &keep);
+			r = fv_topo_copy(&one, err, &keep);
 	}
 	/* What stays may share a namespace that goes. */
 	r = r ?: fv_topo_check(&keep, err);
@@ -262,7 +250,7 @@ int fv_add(const struct fv_options *opts, const struct fv_net *net, const struct
 	r = fv_run_open(&run, opts, false, err, ret);
 	if (r)
 		return r;
-	r = copy_nets(&run.state.topo, err, &want);
+	r = fv_topo_copy(&run.state.topo, err, &want);
 	in = fv_topo_net(&want, net->name);
 	old = fv_topo_ep(&run.state.topo, ep->name, &old_net);
 	if (!r && old && strcmp(old_net->name, net->name))
@@ -303,7 +291,7 @@ int fv_del(const struct fv_options *opts, const char *name, struct fv_err *err,
 	r = fv_run_open(&run, opts, false, err, ret);
 	if (r)
 		return r;
-	r = copy_nets(&run.state.topo, err, &want);
+	r = fv_topo_copy(&run.state.topo, err, &want);
 	ep = r ? NULL : fv_topo_ep(&want, name, &net);
 	if (!r && !ep)
 		r = fv_err_set(err, -ENOENT,

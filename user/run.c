@@ -233,24 +233,12 @@ static int add_gone(struct fv_topo *topo, const struct fv_net *old, struct fv_er
 	return 0;
 }
 
-static int copy_topo(const struct fv_topo *from, struct fv_err *err, struct fv_topo *ret)
-{
-	for (size_t i = 0; i < from->n_nets; i++) {
-		struct fv_net *net = fv_topo_append(ret);
-		int r = net ? fv_net_copy(&from->nets[i], err, net) : fv_err_oom(err);
-
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
 /* On disk before the first change: what shall be, and what is still to be removed. */
 static int store_intent(struct fv_run *run, struct fv_err *err)
 {
 	int r;
 
-	r = copy_topo(&run->want, err, &run->intent);
+	r = fv_topo_copy(&run->want, err, &run->intent);
 	for (size_t i = 0; i < run->state.topo.n_nets && !r; i++)
 		r = add_gone(&run->intent, &run->state.topo.nets[i], err);
 	/* Until they are given anew, second names lead where they led. */
@@ -334,7 +322,7 @@ static void undo(struct fv_run *run, struct fv_err *cause)
 
 	run->undoing = true;
 	swap_attached(run);
-	r = copy_topo(&run->state.topo, &err, &old);
+	r = fv_topo_copy(&run->state.topo, &err, &old);
 	fv_topo_fini(&run->state.topo);
 	run->state.topo = run->want;
 	memset(&run->want, 0, sizeof(run->want));

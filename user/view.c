@@ -341,18 +341,6 @@ static int read_kernel(struct fv_view *view, struct fv_err *err)
 	return 0;
 }
 
-static int copy_topo(const struct fv_topo *from, struct fv_err *err, struct fv_topo *ret)
-{
-	for (size_t i = 0; i < from->n_nets; i++) {
-		struct fv_net *net = fv_topo_append(ret);
-		int r = net ? fv_net_copy(&from->nets[i], err, net) : fv_err_oom(err);
-
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
 int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret)
 {
 	FV_CLEANUP(fv_view_fini) struct fv_view view = {};
@@ -367,7 +355,7 @@ int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret)
 	if (r)
 		return r;
 	run.looking = true;
-	r = copy_topo(&run.state.topo, err, &view.topo);
+	r = fv_topo_copy(&run.state.topo, err, &view.topo);
 	r = r ?: list_eps(&view, err);
 	if (!r)
 		find_devices(&run.host, &view);
@@ -380,7 +368,7 @@ int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret)
 		r = r == -ENOENT ? 0 : r;
 	}
 	if (!r && (what & FV_LOOK_HEALTH)) {
-		r = copy_topo(&run.state.topo, err, &want);
+		r = fv_topo_copy(&run.state.topo, err, &want);
 		r = r ?: fv_run_plan(&run, &want, NULL, err);
 		r = r ?: read_health(&run, &view, err);
 		r = r ?: check_host(&run, &view, err);

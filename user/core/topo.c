@@ -227,3 +227,15 @@ int fv_topo_err(const struct fv_net *net, const struct fv_ep *ep, struct fv_err 
 	return fv_err_set(err, code, "%s%s%u:%u: %s", net->file ? net->file : "",
 			  net->file ? ":" : "", line, column, msg);
 }
+
+int fv_topo_copy(const struct fv_topo *from, struct fv_err *err, struct fv_topo *ret)
+{
+	for (size_t i = 0; i < from->n_nets; i++) {
+		struct fv_net *net = fv_topo_append(ret);
+		int r = net ? fv_net_copy(&from->nets[i], err, net) : fv_err_oom(err);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}

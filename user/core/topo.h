@@ -84,6 +84,8 @@ void fv_topo_fini(struct fv_topo *topo);
 void fv_net_fini(struct fv_net *net);
 void fv_ep_fini(struct fv_ep *ep);
 int fv_net_copy(const struct fv_net *net, struct fv_err *err, struct fv_net *ret);
+/* fv_topo_copy - append copies of all networks of one topology to another. */
+int fv_topo_copy(const struct fv_topo *from, struct fv_err *err, struct fv_topo *ret);
 
 /*
  * Append an empty element and return it (zeroed); NULL when out of memory. Moves the array.
