@@ -18,9 +18,6 @@
 #include "net/netns.h"
 #include "net/rtnl.h"
 
-/* Largest MTU of a veth whose XDP program takes frames of one buffer only (x86, 4 KiB pages). */
-#define FV_XDP_MTU_MAX 3498
-
 #define FV_ALIAS_PREFIX "fastveth:"
 /* Requests are sent for so many endpoints at a time. */
 #define FV_BATCH 64

@@ -184,6 +184,9 @@ static bool run(unsigned int n, enum hook hook, enum who from, const struct fram
 
 	if (hook == HOOK_XDP && !bed_features.xdp)
 		return true;
+	/* A test run hands a frame of several buffers also to a program that never gets one. */
+	if (hook == HOOK_XDP && !bed_features.xdp_frags && f->len > ETH_SIZE + FV_XDP_MTU_MAX)
+		return true;
 	snprintf(what, sizeof(what), "frame %u, %s", n, hook == HOOK_TC ? "tc" : "xdp");
 	note(&want);
 	counts_expect(&expected, from, &want, f->len);

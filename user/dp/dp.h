@@ -21,6 +21,9 @@
 #define FV_BPFFS "/sys/fs/bpf"
 #define FV_PIN_DIR FV_BPFFS "/fastveth"
 
+/* Largest MTU of a veth whose XDP program takes frames of one buffer only (x86, 4 KiB pages). */
+#define FV_XDP_MTU_MAX 3498
+
 /* Programs; names as bpftool shows them: fv_prog_name(). */
 enum fv_prog { FV_PROG_FROM_NS, FV_PROG_TO_NS, FV_PROG_XDP_FROM_NS, FV_PROG_COUNT };
 
