@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""iperf3 and sockperf runs between two places, and what they report.
+"""Runs of iperf3, sockperf and our own flows.c between two places, and what they report.
 
 Every run has a server of its own, which is gone afterwards. What is counted is
 what the receiver got.
 """
 
+import functools
 import json
 import re
 import socket
@@ -12,13 +13,22 @@ import subprocess
 import time
 from pathlib import Path
 
-from lib.sandbox import Failed, reason
+from lib.sandbox import BENCH, TOP, Failed, command, reason
 
-UNITS = {"tcp_stream": "Gbit/s", "tcp_rr_p50": "us", "tcp_rr_p99": "us", "udp_64": "packets/s"}
-LOWER_IS_BETTER = {"tcp_rr_p50", "tcp_rr_p99"}
+# Case: (load, unit).
+CASES = {
+    "tcp_stream": ("tcp_stream", "Gbit/s"),
+    "tcp_ofo": ("tcp_stream", "segments/s"),  # that came out of order (TcpExtTCPOFOQueue)
+    "tcp_rr_p50": ("tcp_rr", "us"),
+    "tcp_rr_p99": ("tcp_rr", "us"),
+    "udp_64": ("udp_64", "packets/s"),
+    "flows_1": ("flows_1", "packets/s"),
+    "flows_10000": ("flows_10000", "packets/s"),
+}
+UNITS = {case: unit for case, (_, unit) in CASES.items()}
+LOAD_OF = {case: load for case, (load, _) in CASES.items()}
+LOWER_IS_BETTER = {"tcp_ofo", "tcp_rr_p50", "tcp_rr_p99"}
 TOOLS = {"tcp_stream": "iperf3", "udp_64": "iperf3", "tcp_rr": "sockperf"}
-LOAD_OF = {"tcp_stream": "tcp_stream", "tcp_rr_p50": "tcp_rr", "tcp_rr_p99": "tcp_rr",
-           "udp_64": "udp_64"}
 
 UDP_SIZE = 64
 RR_SIZE = 64
@@ -50,15 +60,18 @@ def wait_listening(proc, name, port):
     raise Failed(f"{name}: no listener on port {port} after 2.5 s")
 
 
-def serve_and_load(path, cpus, server, client, port, timeout):
-    """Start the server, run the client to its end; returns the output of both."""
+def serve_and_load(path, cpus, server, client, port, timeout, ends=False):
+    """
+    Start the server, run the client to its end; returns the output of both.
+
+    @ends: the server ends by itself, as iperf3 -1 does; sockperf's has to be told.
+    """
     proc = subprocess.Popen(path.server.argv(server, cpus[0]), stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True)
     try:
         wait_listening(proc, server[0], port)
         answer = path.client.run(client, cpu=cpus[1], timeout=timeout)
-        # iperf3 -1 ends by itself; sockperf's server has to be told.
-        return answer, proc.communicate(timeout=5)[0] if "-1" in server else ""
+        return answer, proc.communicate(timeout=5)[0] if ends else ""
     except subprocess.TimeoutExpired:
         raise Failed(f"{server[0]}: the server did not end") from None
     finally:
@@ -73,7 +86,7 @@ def iperf(path, cpus, seconds, options):
     server = ["iperf3", "-s", "-1", "-J", "-i", INTERVAL, "-B", path.address, "-p", port]
     client = ["iperf3", "-c", path.address, "-p", port, "-t", seconds, "-J",
               "--connect-timeout", "2000", *options]
-    _, out = serve_and_load(path, cpus, server, client, port, seconds + PATIENCE)
+    _, out = serve_and_load(path, cpus, server, client, port, seconds + PATIENCE, ends=True)
     try:
         report = json.loads(out)
         if "error" in report:
@@ -103,9 +116,19 @@ def congestion_control():
     return "cubic" if "cubic" in known else default
 
 
+def out_of_order(place):
+    """Segments that the namespace's TCP has put into an out-of-order queue so far."""
+    names, values = (line.split() for line in place.run(["cat", "/proc/net/netstat"]).splitlines()
+                     if line.startswith("TcpExt:"))
+    return int(values[names.index("TCPOFOQueue")])
+
+
 def tcp_stream(path, cpus, seconds):
+    before = out_of_order(path.server)
     parts = iperf(path, cpus, seconds, ["-C", congestion_control()])
-    return {"tcp_stream": rate(parts) * 8 / 1e9}, sum(size for size, _ in parts) // GSO_MAX
+    late = (out_of_order(path.server) - before) / sum(length for _, length in parts)
+    return ({"tcp_stream": rate(parts) * 8 / 1e9, "tcp_ofo": late},
+            sum(size for size, _ in parts) // GSO_MAX)
 
 
 def udp_64(path, cpus, seconds):
@@ -127,5 +150,31 @@ def tcp_rr(path, cpus, seconds):
             2 * int(total[1]))
 
 
+@functools.cache
+def flows_program():
+    """build/bench/flows"""
+    program = TOP / "build" / "bench" / "flows"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    command(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(BENCH / "flows.c"),
+             "-lm"])
+    return program
+
+
+def flows(path, cpus, seconds, number):
+    port = free_port() if path.host is None else 20000
+    common = [path.address, port, number]
+    server = [flows_program(), "receive", *common]
+    client = [flows_program(), "send", *common, seconds + INTERVAL]
+    _, out = serve_and_load(path, cpus, server, client, port, seconds + PATIENCE, ends=True)
+    report = json.loads(out)
+    return {f"flows_{number}": report["packets"] / report["seconds"]}, report["packets"]
+
+
 # Each returns ({case: value}, packets that the receiver got at least).
-LOADS = {"tcp_stream": tcp_stream, "tcp_rr": tcp_rr, "udp_64": udp_64}
+LOADS = {
+    "tcp_stream": tcp_stream,
+    "tcp_rr": tcp_rr,
+    "udp_64": udp_64,
+    "flows_1": lambda *args: flows(*args, 1),
+    "flows_10000": lambda *args: flows(*args, 10000),
+}

@@ -7,13 +7,16 @@
     bridge     cli eth0 -- p0 br0 p1 -- eth0 srv
     route      cli eth0 -- p0 (host forwards) p1 -- eth0 srv
 
-With the rules that Docker writes, conntrack on, and bridged packets shown to them:
+Where Docker is installed, with containers on its docker0; else a bridge with the rules that Docker
+writes. Conntrack is on, and bridged packets are shown to the rules:
 
     loopback-rules   lo of such a host
     bridge-rules     its bridge
-    attached         the same after `fastveth attach br0`
+    attached         the same after `fastveth attach`
     bystander        the same with only the client's port attached: nothing is ever proven, and every
                      packet leaves a note
+    host-bridge      from the host itself to a container
+    host-attached    the same after `fastveth attach`, which leaves such flows to the host
 
 Each but the first is on a Host of its own, so that one's rules, conntrack and
 neighbours cost the others nothing.
@@ -21,6 +24,7 @@ neighbours cost the others nothing.
 
 from dataclasses import dataclass, field
 
+from lib.docker import Engine
 from lib.fastveth import Fastveth, topology
 from lib.sandbox import Failed, Host, Place
 
@@ -70,7 +74,8 @@ class Path:
     server: Place
     address: str
     host: Host = None
-    fastveth: Fastveth = None
+    fastveth: Fastveth = None  # whose shortcut is to be proven
+    ports: tuple = ("p0", "p1")  # host-side devices of client and server
     info: dict = field(default_factory=dict)
 
 
@@ -100,38 +105,66 @@ def build_cable(host):
 
 
 def rules(host):
+    """An Engine, or its rules without it; and how these came about."""
+    try:
+        return Engine(host), "docker"
+    except Failed as failed:
+        engine, why = None, f"by hand: {failed}"
     host.run(["nft", "-f", "-"], input=DOCKER_RULES)
+    return engine, why
+
+
+def build_loopback_rules(host):
+    _, why = rules(host)
+    return Path("loopback-rules", host, host, "127.0.0.1", info={"rules": why})
+
+
+def build_bridge_rules(host, name="bridge-rules"):
+    engine, why = rules(host)
+    if engine:
+        client, _, client_port = engine.container("cli")
+        server, address, server_port = engine.container("srv")
+        path, bridge = Path(name, client, server, address, ports=(client_port, server_port)), "docker0"
+    else:
+        path, bridge = build_bridge(host), "br0"
+        path.name = name
     try:
         host.run(["sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1"])
     except Failed:
         raise Failed("br_netfilter is not loaded: modprobe br_netfilter") from None
-
-
-def build_loopback_rules(host):
-    rules(host)
-    return Path("loopback-rules", host, host, "127.0.0.1")
-
-
-def build_bridge_rules(host):
-    rules(host)
-    path = build_bridge(host)
-    path.name = "bridge-rules"
+    path.info.update(rules=why, bridge=bridge)
     return path
 
 
 def build_attached(host):
-    path = build_bridge_rules(host)
-    path.name, path.fastveth = "attached", Fastveth(host)
-    path.fastveth.attach("br0")
+    path = build_bridge_rules(host, "attached")
+    path.fastveth = Fastveth(host)
+    path.fastveth.attach(path.info["bridge"])
     path.info["hook"] = path.fastveth.hook()
     return path
 
 
 def build_bystander(host):
-    path = build_bridge_rules(host)
-    path.name = "bystander"
+    path = build_bridge_rules(host, "bystander")
     fastveth = Fastveth(host)
-    fastveth.attach("netns:cli")
+    fastveth.attach(f"path:{path.client.network}")
+    path.info["hook"] = fastveth.hook()
+    return path
+
+
+def build_host_bridge(host):
+    path = build_bridge_rules(host, "host-bridge")
+    if path.info["bridge"] == "br0":
+        host.ip(["addr add 10.77.0.1/24 dev br0"])
+    path.client = host
+    return path
+
+
+def build_host_attached(host):
+    path = build_host_bridge(host)
+    path.name = "host-attached"
+    fastveth = Fastveth(host)
+    fastveth.attach(path.info["bridge"])
     path.info["hook"] = fastveth.hook()
     return path
 
@@ -177,6 +210,8 @@ BUILDERS = {
     "bridge-rules": build_bridge_rules,
     "attached": build_attached,
     "bystander": build_bystander,
+    "host-bridge": build_host_bridge,
+    "host-attached": build_host_attached,
     "own": lambda host: build_own(host, "own", "tc", ["tcx", "clsact"]),
     "own-clsact": lambda host: build_own(host, "own-clsact", "tc", ["clsact"],
                                          ["FASTVETH_NO_TCX=1"]),

@@ -9,9 +9,9 @@ in random order, on one CPU.
     cli eth0 -- fv-cli (host) fv-srv -- eth0 srv     fastveth's programs
     cli eth0 -- p0     (host)     p1 -- eth0 srv     empty programs
 
-and for a bridge of others, with the rules that Docker writes:
+and for a bridge of others, Docker's or with the rules that it writes:
 
-    cli eth0 -- p0     br0        p1 -- eth0 srv     attached, or with empty programs
+    cli eth0 -- port   bridge   port -- eth0 srv     attached, or with empty programs
 """
 
 import os
@@ -24,14 +24,17 @@ from lib.loads import LOADS
 from lib.sandbox import BENCH, Failed
 
 LOAD_NAMES = {"udp": "udp_64", "tcp": "tcp_stream"}
-# Program: hook in the topology, direction of its hook, who sends to srv.
+# Program: path that has it, path of the same kind that gets empty ones, direction of its hook. What
+# the egress sees is sent by the host.
 KNOWN = {
-    "fv_from_ns": ("tc", "ingress", "cli"),
-    "fv_xdp_from_ns": ("xdp", "ingress", "cli"),
-    "fv_to_ns": ("tc", "egress", "host"),
-    # What takes the shortcut, and what stays slow because the far port is not attached.
-    "fv_from_ns@attached": ("attached", "ingress", "cli"),
-    "fv_from_ns@bystander": ("bystander", "ingress", "cli"),
+    "fv_from_ns": ("own", "route", "ingress"),
+    "fv_xdp_from_ns": ("own-xdp", "route", "ingress"),
+    "fv_to_ns": ("own", "route", "egress"),
+    # What takes the shortcut; what stays slow because the far port is not attached; and what
+    # the host itself sends to an attached port.
+    "fv_from_ns@attached": ("attached", "bridge-rules", "ingress"),
+    "fv_from_ns@bystander": ("bystander", "bridge-rules", "ingress"),
+    "fv_to_ns@attached": ("host-attached", "host-bridge", "egress"),
 }
 
 
@@ -64,12 +67,12 @@ class Bench:
             self.made[key] = build()
         return self.made[key]
 
-    def own(self, hook):
+    def ours(self, name):
         def build():
-            path = paths.build({"tc": "own", "xdp": "own-xdp"}.get(hook, hook))
+            path = paths.build(name)
             self.hosts.append(path.host)
             return path
-        return self.once(("own", hook), build)
+        return self.once(("ours", name), build)
 
     def twin(self, hook, file, tag, name="route"):
         """A path of the kernel's with the programs of an object file on its ports."""
@@ -84,7 +87,7 @@ class Bench:
         path, pinned = self.twin(hook, file, tag, path_name)
 
         def attach():
-            for device in ("p0", "p1"):
+            for device in path.ports:
                 pinned.attach(name, device, hook, direction)
         self.once(("attached", hook, tag, name, path_name), attach)
         return Side(pinned.ids(name), path)
@@ -100,17 +103,16 @@ class Bench:
 
     def known(self, name):
         """A program of fastveth's beside an empty one."""
-        yaml_hook, direction, sender = KNOWN[name]
-        own = self.own(yaml_hook)
-        hook = own.info["hook"]
-        twin = "route" if yaml_hook in ("tc", "xdp") else "bridge-rules"
+        ours, twin, direction = KNOWN[name]
+        path = self.ours(ours)
+        hook = path.info["hook"]
         # Both twins have both directions attached, as fastveth's ports have.
         empty = self.empty(hook, direction, twin)
         if hook != "xdp":
             self.empty(hook, "egress" if direction == "ingress" else "ingress", twin)
-        fastveth = own.fastveth or Fastveth(own.host)
-        program = Side(fastveth.program_ids(name.partition("@")[0]), own)
-        if sender == "host":
+        fastveth = path.fastveth or Fastveth(path.host)
+        program = Side(fastveth.program_ids(name.partition("@")[0]), path)
+        if ours == "own" and direction == "egress":
             for side in (program, empty):
                 self.address(side.path.host)
                 side.path = paths.Path("host", side.path.host, side.path.server,

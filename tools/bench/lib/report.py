@@ -67,7 +67,7 @@ def header(environment, rounds):
 
 # What ratios are to, and the heads of their columns.
 BASES = {"host": "/host", "loopback": "/loopback", "loopback-rules": "/lo-rules",
-         "bridge-rules": "/br-rules", "cable": "/cable"}
+         "bridge-rules": "/br-rules", "host-bridge": "/host-br", "cable": "/cable"}
 
 
 def comparison(rows):
@@ -83,6 +83,11 @@ def comparison(rows):
                   [[row["path"], number(row["median"]), number(row["low"]), number(row["high"]),
                     *(number(row["ratio"].get(base), 3) for base in BASES),
                     sum(sample is not None for sample in row["samples"])] for row in part])
+            grown = [row for row in part if "ratio_to_one_flow" in row]
+            if grown:
+                print("ratio to one flow: " + ", ".join(
+                    f"{row['path']} {number(row['ratio_to_one_flow'], 3)}" for row in grown))
+                print()
 
 
 def programs(rows):

@@ -19,13 +19,16 @@ BENCH = Path(__file__).resolve().parent.parent
 TOP = BENCH.parent.parent
 
 # /etc is copied because fastveth writes /etc/netns; /sys is mounted anew because
-# it shows the network namespace that it was mounted in.
+# it shows the network namespace that it was mounted in; the cgroups are for Docker.
 SETUP = """set -e
 mount -t tmpfs -o mode=755 fvbench /run
 mkdir /run/etc
 cp -a /etc/. /run/etc
 mount --bind /run/etc /etc
+mkdir /run/cgroup
+mount --rbind /sys/fs/cgroup /run/cgroup
 mount -t sysfs fvbench /sys
+mount --rbind /run/cgroup /sys/fs/cgroup
 mount -t bpf -o mode=700 bpf /sys/fs/bpf
 ip link set lo up
 echo ready
@@ -91,8 +94,9 @@ def enter(tools):
 class Place:
     """Where a command runs: a prefix to its argument vector."""
 
-    def __init__(self, prefix=()):
+    def __init__(self, prefix=(), network=None):
         self.prefix = list(prefix)
+        self.network = network  # path of its network namespace, as seen from where it runs
 
     def argv(self, argv, cpu=None):
         pin = [] if cpu is None else ["taskset", "-c", str(cpu)]
@@ -122,10 +126,15 @@ class Host(Place):
                           f"--net=/proc/{pid}/ns/net", "--"])
 
     def leaf(self, name):
-        """A named namespace of this host: its network, the host's mounts."""
+        """A named namespace of this host."""
+        pid = self.proc.pid
+        return self.inside(f"/proc/{pid}/root/run/netns/{name}", f"/run/netns/{name}")
+
+    def inside(self, network, path=None):
+        """The namespace of that path: its network, the host's mounts. @path: the same on the host."""
         pid = self.proc.pid
         return Place(["nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--root=/proc/{pid}/root",
-                      f"--net=/proc/{pid}/root/run/netns/{name}", "--"])
+                      f"--net={network}", "--"], path or network)
 
     def ip(self, lines):
         """`ip -batch`; a line "NAME: ..." is for the leaf NAME."""
