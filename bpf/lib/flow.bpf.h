@@ -155,6 +155,8 @@ static __always_inline int fv_flow_from(struct __sk_buff *ctx, struct fv_frame *
 			return FV_SLOW | FV_SLOW_CONTROL;
 		}
 		flow = bpf_map_lookup_elem(&fv_flows4, &key);
+		if (!flow && fv_tried(&key, sizeof(key)))
+			return FV_SLOW | FV_SLOW_UNPROVEN;
 	} else {
 		struct ipv6hdr *ip = f->data + FV_ETH_HLEN;
 		struct fv_flow6_key key;
@@ -167,6 +169,8 @@ static __always_inline int fv_flow_from(struct __sk_buff *ctx, struct fv_frame *
 			return FV_SLOW | FV_SLOW_CONTROL;
 		}
 		flow = bpf_map_lookup_elem(&fv_flows6, &key);
+		if (!flow && fv_tried(&key, sizeof(key)))
+			return FV_SLOW | FV_SLOW_UNPROVEN;
 	}
 	verdict = fv_flow_judge(ctx, f, &p, flow, ret);
 	if (likely(verdict == FV_SHORTCUT)) {

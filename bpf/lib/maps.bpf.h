@@ -112,12 +112,11 @@ struct {
 	__type(value, struct fv_note);
 } fv_notes SEC(".maps");
 
-/* How many notes each CPU has written. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct fv_noted);
 } fv_noted SEC(".maps");
 
 const volatile __u32 fv_port_mask;     /* entries of fv_ports - 1 */

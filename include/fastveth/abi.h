@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define FV_ABI 2
+#define FV_ABI 3
 
 /*
  * Device group of a network's ports: FV_GROUP_BASE + the network's id. nftables
@@ -183,6 +183,12 @@ struct fv_note {
 	__u8 l2[12];
 	__u32 hdr[FV_NOTE_WORDS]; /* headers of layer 3 and 4 without TTL and IPv4 checksum */
 	__u32 pad;
+};
+
+/* Map fv_noted, per CPU, index 0. */
+struct fv_noted {
+	__u32 n;	  /* notes that this CPU has written */
+	__u32 tried[256]; /* by hash of an unproven flow: hash ^ tick of its last note */
 };
 
 /* Entries of fv_flows4 and of fv_flows6 where ports are attached. */

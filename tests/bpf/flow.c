@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -348,8 +349,24 @@ static void slow(enum who from, const struct frame *f, enum fv_slow why)
 	compare(f, TC_NEXT, flow_meta.mark);
 }
 
+void flow_forget_tries(void)
+{
+	const size_t each = (sizeof(struct fv_noted) + 7) / 8 * 8;
+	uint8_t *all = malloc(each * (size_t)libbpf_num_possible_cpus());
+	int fd = bed_dp->maps.fd[FV_MAP_NOTED], zero = 0;
+
+	assert_non_null(all);
+	assert_int_equal(bpf_map_lookup_elem(fd, &zero, all), 0);
+	for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++)
+		memset(((struct fv_noted *)(all + (size_t)cpu * each))->tried, 0,
+		       sizeof(((struct fv_noted *)0)->tried));
+	assert_int_equal(bpf_map_update_elem(fd, &zero, all, BPF_ANY), 0);
+	free(all);
+}
+
 unsigned int flow_noted(enum who from, const struct frame *f, enum fv_slow why)
 {
+	flow_forget_tries();
 	slow(from, f, why);
 	if (!out.number || out.number > bed_dp->maps.n_notes)
 		wrong("its note has number %u", out.number);

@@ -82,7 +82,7 @@ void flow_run(enum fv_prog which, enum who port, const struct frame *f, unsigned
 extern int flow_line;
 extern const char *flow_what; /* named with it */
 #define AT(call) (flow_line = __LINE__, (call))
-/* Slow, with a note: its number. */
+/* Slow, with a note, whether its flow has been tried in this tick or not: its number. */
 #define NOTED(from, f, why) AT(flow_noted(from, f, FV_SLOW_##why))
 /* Slow, without. */
 #define UNNOTED(from, f, why) AT(flow_unnoted(from, f, FV_SLOW_##why))
@@ -91,6 +91,8 @@ extern const char *flow_what; /* named with it */
 #define ARRIVES(to, f, number, came_by) AT(flow_arrives(to, f, number, came_by))
 /* A packet of the flow, slow for this reason, delivered. */
 #define PROVE(flow, why) AT(flow_prove(flow, FV_SLOW_##why))
+/* As if no flow had been tried in this tick. */
+void flow_forget_tries(void);
 unsigned int flow_noted(enum who from, const struct frame *f, enum fv_slow why);
 void flow_unnoted(enum who from, const struct frame *f, enum fv_slow why);
 void flow_taken(const struct flow *flow, const struct frame *f);

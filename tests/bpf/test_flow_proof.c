@@ -270,26 +270,22 @@ static void notes_are_written_round_and_round(void **state)
 {
 	const struct flow flow = { .from = WEB, .to = DB, .family = 4, .proto = UDP };
 	unsigned int per_cpu = bed_dp->maps.n_notes / libbpf_num_possible_cpus(), number;
-	static struct flow_outcome out;
 	static struct frame other;
 
 	(void)state;
 	number = note(&flow);
 	flow_frame(&flow, &other);
 	other.b[flow_l4(&other) - other.b + 4] ^= 1;
-	for (unsigned int n = 1; n < per_cpu; n++) {
-		flow_run(FV_PROG_FROM_NS, WEB, &other, 0, 0, &out);
-		assert_int_not_equal(out.number, number);
-	}
+	for (unsigned int n = 1; n < per_cpu; n++)
+		assert_int_not_equal(NOTED(WEB, &other, UNPROVEN), number);
 	/* The last moment that it is there. */
 	ARRIVES(DB, &carried, number, bed[WEB].dp.ifindex);
 	assert_int_equal(flow_count(), 1);
 	flow_reset(NULL);
 	number = note(&flow);
 	for (unsigned int n = 1; n < per_cpu; n++)
-		flow_run(FV_PROG_FROM_NS, WEB, &other, 0, 0, &out);
-	flow_run(FV_PROG_FROM_NS, WEB, &other, 0, 0, &out);
-	assert_int_equal(out.number, number);
+		NOTED(WEB, &other, UNPROVEN);
+	assert_int_equal(NOTED(WEB, &other, UNPROVEN), number);
 	ARRIVES(DB, &carried, number, bed[WEB].dp.ifindex);
 	assert_int_equal(flow_count(), 0);
 }

@@ -119,7 +119,7 @@ const struct verb verbs[] = {
 	{ "inspect", "", "programs, maps and links: ids and pins for bpftool",
 	  "NS/RUN is the mean time of a run while kernel.bpf_stats_enabled was 1.\n"
 	  "\n"
-	  "    bpftool map dump pinned /sys/fs/bpf/fastveth/v2/maps/fv_subnets\n",
+	  "    bpftool map dump pinned /sys/fs/bpf/fastveth/v3/maps/fv_subnets\n",
 	  cmd_inspect },
 	{ "version", "", "version of the program", "", cmd_version },
 	{ "help", "[COMMAND]", "this text, or that of a command", "", cmd_help },

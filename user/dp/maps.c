@@ -36,7 +36,7 @@ static const struct {
 	[FV_MAP_FLOWS6] = { BPF_MAP_TYPE_LRU_HASH, sizeof(struct fv_flow6_key),
 			    sizeof(struct fv_flow) },
 	[FV_MAP_NOTES] = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct fv_note) },
-	[FV_MAP_NOTED] = { BPF_MAP_TYPE_PERCPU_ARRAY, 4, 4 },
+	[FV_MAP_NOTED] = { BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct fv_noted) },
 };
 
 int fv_map_info(int fd, struct bpf_map_info *ret)
