@@ -23,7 +23,7 @@ from lib.fastveth import Fastveth
 from lib.loads import LOADS
 from lib.sandbox import BENCH, Failed
 
-LOAD_NAMES = {"udp": "udp_64", "tcp": "tcp_stream"}
+LOAD_NAMES = {"udp": "udp_64", "tcp": "tcp_stream", "rr": "tcp_rr"}
 # Program: path that has it, path of the same kind that gets empty ones, direction of its hook. What
 # the egress sees is sent by the host.
 KNOWN = {
