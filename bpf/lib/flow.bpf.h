@@ -65,17 +65,30 @@ static __always_inline void fv_flow6_forget(const struct fv_flow6_key *key)
 	bpf_map_delete_elem(&fv_flows6, key);
 }
 
-/* May this packet go as its flow did? FV_SHORTCUT with *ret, else FV_SLOW. */
+/* What the kernel's path did to the proven packet. */
+struct fv_way {
+	struct fv_port *target;
+	__u32 oif;
+	__u32 hops;
+	__u8 out_l2[12];
+};
+
+/*
+ * May this packet go as its flow did? FV_SHORTCUT with *way, else FV_SLOW.
+ *
+ * The LRU hash may give an entry to another flow while it is being read here. That writes a new
+ * made first: what was read before it is the same at the end is all of one flow.
+ */
 static __always_inline int fv_flow_judge(struct __sk_buff *ctx, struct fv_frame *f,
 					 const struct fv_packet *p, struct fv_flow *flow,
-					 struct fv_port **ret)
+					 struct fv_way *way)
 {
-	__u64 now = bpf_jiffies64();
-	struct fv_port *target;
+	__u64 now = bpf_jiffies64(), made;
 	__s64 age;
 
 	if (!flow)
 		return FV_SLOW | FV_SLOW_UNPROVEN;
+	made = *(volatile __u64 *)&flow->made;
 	/* Below 0 where another CPU has proven it since. */
 	age = now - flow->proven;
 	if (unlikely(age > FV_HARD))
@@ -96,29 +109,34 @@ static __always_inline int fv_flow_judge(struct __sk_buff *ctx, struct fv_frame 
 		if (!wire_len || wire_len > flow->len)
 			return FV_SLOW | FV_SLOW_LONGER;
 	}
-	target = fv_port_find(flow->oif);
-	if (unlikely(!target || !fv_port_alive(target)))
+	way->oif = flow->oif;
+	way->hops = flow->hops;
+	fv_l2_copy(way->out_l2, flow->out_l2);
+	barrier();
+	if (unlikely(*(volatile __u64 *)&flow->made != made))
+		return FV_SLOW | FV_SLOW_CHANGED;
+	way->target = fv_port_find(way->oif);
+	if (unlikely(!way->target || !fv_port_alive(way->target)))
 		return FV_SLOW | FV_SLOW_TARGET;
-	if (unlikely(!(target->flags & FV_PORT_ATTACHED) || (target->flags & FV_PORT_DECLINED)))
+	if (unlikely(!(way->target->flags & FV_PORT_ATTACHED) ||
+		     (way->target->flags & FV_PORT_DECLINED)))
 		return FV_SLOW | FV_SLOW_DECLINED;
-	*ret = target;
 	return FV_SHORTCUT;
 }
 
-/* What the kernel's path did to the proven packet. */
-static __always_inline bool fv_flow_follow(const struct fv_frame *f, const struct fv_flow *flow)
+static __always_inline bool fv_flow_follow(const struct fv_frame *f, const struct fv_way *way)
 {
 	struct ethhdr *eth = f->data;
 
 	if ((void *)eth + FV_ETH_HLEN + sizeof(struct iphdr) > f->data_end)
 		return false;
-	if (flow->hops) {
+	if (way->hops) {
 		if (fv_eth_proto(eth) == bpf_htons(FV_ETH_P_IP))
 			fv_less_ttl((void *)(eth + 1));
 		else
 			((struct ipv6hdr *)(eth + 1))->hop_limit--;
 	}
-	fv_l2_copy((__u8 *)eth, flow->out_l2);
+	fv_l2_copy((__u8 *)eth, way->out_l2);
 	return true;
 }
 
@@ -134,6 +152,7 @@ static __always_inline int fv_flow_from(struct __sk_buff *ctx, struct fv_frame *
 {
 	struct fv_packet p = {};
 	struct fv_flow *flow;
+	struct fv_way way;
 	int verdict;
 
 	if (port->flags & FV_PORT_DECLINED)
@@ -172,11 +191,12 @@ static __always_inline int fv_flow_from(struct __sk_buff *ctx, struct fv_frame *
 		if (!flow && fv_tried(&key, sizeof(key)))
 			return FV_SLOW | FV_SLOW_UNPROVEN;
 	}
-	verdict = fv_flow_judge(ctx, f, &p, flow, ret);
+	verdict = fv_flow_judge(ctx, f, &p, flow, &way);
 	if (likely(verdict == FV_SHORTCUT)) {
-		if (flow && fv_flow_follow(f, flow))
-			return FV_SHORTCUT;
-		return FV_SLOW | FV_SLOW_MALFORMED;
+		if (!fv_flow_follow(f, &way))
+			return FV_SLOW | FV_SLOW_MALFORMED;
+		*ret = way.target;
+		return FV_SHORTCUT;
 	}
 	f->gso_size = ctx->gso_size;
 	*ret_number = fv_note_leave(f, &p, port);

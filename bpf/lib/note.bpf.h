@@ -193,6 +193,7 @@ static __always_inline void fv_prove(const struct fv_note *note, __u32 id, const
 {
 	__u32 iif = note->iif;
 	struct fv_flow flow = {
+		.made = bpf_ktime_get_ns(),
 		.proven = bpf_jiffies64(),
 		.len = note->wire_len,
 		.oif = port->ifindex,

@@ -147,6 +147,7 @@ struct fv_flow6_key {
  * probed and len, each of which is one word.
  */
 struct fv_flow {
+	__u64 made; /* ns: no two entries have the same. First, so written first: see fv_flow_judge */
 	__u64 proven; /* tick of the last proof */
 	__u64 since;  /* tick of the first one of this entry */
 	__u32 probed; /* tick (low bits) of the last packet that was sent to prove it */
@@ -158,8 +159,7 @@ struct fv_flow {
 	__u8 pad;
 	__u8 in_l2[12];	 /* Ethernet addresses as it left the namespace, destination first */
 	__u8 out_l2[12]; /* and at the other end */
-	__u32 pad2[2];	 /* one cache line */
-};
+};			 /* one cache line */
 
 /* Words of a packet that must come out as they went in: IPv6 and TCP headers. */
 #define FV_NOTE_WORDS 15

@@ -136,6 +136,7 @@ int flow_reset(void **state)
 	empty(FV_MAP_FLOWS4);
 	empty(FV_MAP_FLOWS6);
 	flow_wait(10 * HZ);
+	flow_reuse(WEB, NULL);
 	/* What a namespace says counts for nothing. */
 	flow_meta = (struct flow_meta){ .number = 1, .mark = 0x1234 };
 	return 0;
@@ -421,17 +422,17 @@ void flow_prove(const struct flow *flow, enum fv_slow why)
 
 /* ---- the maps ---- */
 
-bool flow_get(enum who from, const struct frame *f, struct fv_flow *ret)
+/* Both keys are words: port, addresses, two ports in one, protocol. Returns the map. */
+static int make_key(enum who from, const struct frame *f, __u32 key[16])
 {
 	const uint8_t *ip = f->b + ETH_SIZE;
 	bool is4 = get16(f->b + 12) == 0x0800;
 	const uint8_t *l4 = ip + (is4 ? IP4_SIZE : IP6_SIZE);
 	__u32 proto = is4 ? ip[9] : ip[6];
-	/* Both keys are words: port, addresses, two ports in one, protocol. */
-	__u32 key[16] = { bed[from].dp.ifindex };
 	size_t n = is4 ? 2 : 8;
 	uint8_t *ports = (uint8_t *)&key[1 + n];
 
+	key[0] = bed[from].dp.ifindex;
 	memcpy(&key[1], is4 ? ip + 12 : ip + 8, n * 4);
 	if (proto == 6 || proto == 17) {
 		memcpy(ports, l4, 4);
@@ -440,7 +441,23 @@ bool flow_get(enum who from, const struct frame *f, struct fv_flow *ret)
 		ports[2] = l4[0];
 	}
 	key[2 + n] = proto;
-	return !bpf_map_lookup_elem(bed_dp->maps.fd[is4 ? FV_MAP_FLOWS4 : FV_MAP_FLOWS6], key, ret);
+	return bed_dp->maps.fd[is4 ? FV_MAP_FLOWS4 : FV_MAP_FLOWS6];
+}
+
+bool flow_get(enum who from, const struct frame *f, struct fv_flow *ret)
+{
+	__u32 key[16] = {};
+
+	return !bpf_map_lookup_elem(make_key(from, f, key), key, ret);
+}
+
+void flow_reuse(enum who from, const struct frame *f)
+{
+	__u32 key[16] = {};
+
+	if (f)
+		make_key(from, f, key);
+	memcpy(&mock->bss->mock_reused, key, sizeof(mock->bss->mock_reused));
 }
 
 static size_t entries(int fd)

@@ -103,6 +103,8 @@ void flow_prove(const struct flow *flow, enum fv_slow why);
 bool flow_get(enum who from, const struct frame *f, struct fv_flow *ret);
 /* Entries of both maps. */
 size_t flow_count(void);
+/* The entry of the IPv4 flow that this frame is of goes to another flow whenever it is read; NULL: no more. */
+void flow_reuse(enum who from, const struct frame *f);
 
 /* Every kind of flow: family, protocol, bridged or routed. Between WEB and DB. */
 #define N_KINDS 12

@@ -7,10 +7,13 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
+#include "fastveth/abi.h"
+
 #define MOCK_TC_REDIRECT 7
 
 /* Written by the test. */
 volatile __u64 mock_now;
+struct fv_flow4_key mock_reused; /* this flow's entry is given to another while it is read */
 /* Read by it. */
 __u32 mock_redirects, mock_ifindex, mock_host_types, mock_other_types;
 __u64 mock_flags;
@@ -32,6 +35,17 @@ static __always_inline long mock_change_type(struct __sk_buff *ctx, __u32 type)
 		mock_host_types++;
 	return 0;
 }
+
+/* What the kernel may do on another CPU at any time shall happen just before it is looked for. */
+#undef barrier
+#define barrier()                                                                                  \
+	do {                                                                                       \
+		struct fv_flow *mock_flow = bpf_map_lookup_elem(&fv_flows4, &mock_reused);         \
+                                                                                                   \
+		if (mock_flow)                                                                     \
+			mock_flow->made++;                                                         \
+		asm volatile("" ::: "memory");                                                     \
+	} while (0)
 
 #define bpf_redirect_peer mock_redirect_peer
 #define bpf_skb_change_type mock_change_type

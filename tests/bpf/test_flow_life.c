@@ -383,6 +383,21 @@ static void an_unknown_device_is_left_alone(void **state)
 	assert_memory_equal(&before, &after, sizeof(before));
 }
 
+/* The hash may do so with what was replaced or evicted while a program is reading it. */
+static void an_entry_that_is_given_to_another_flow_is_not_followed(void **state)
+{
+	const struct flow flow = { .from = WEB, .to = DB, .family = 4, .proto = UDP };
+
+	(void)state;
+	PROVE(&flow, UNPROVEN);
+	flow_frame(&flow, &f);
+	TAKEN(&flow, &f);
+	flow_reuse(WEB, &f);
+	NOTED(WEB, &f, CHANGED);
+	flow_reuse(WEB, NULL);
+	TAKEN(&flow, &f);
+}
+
 /* What never is proven shall not pay for a note with each packet. */
 static void an_unproven_flow_is_noted_once_a_tick(void **state)
 {
@@ -431,6 +446,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(every_kind_of_flow_takes_the_shortcut),
+		TEST(an_entry_that_is_given_to_another_flow_is_not_followed),
 		TEST(an_unproven_flow_is_noted_once_a_tick),
 		TEST(from_every_port_to_every_other),
 		TEST(a_port_without_bridge_is_known_by_itself),
