@@ -80,12 +80,13 @@ listening() { # NAMESPACE PORT
 }
 
 # flow FROM TO ADDRESS PORT: datagrams, 100 a second, until flow_over; what arrives is in $ARRIVED.
+# (Not by `at`: what is killed must be the program itself.)
 flow() {
 	ARRIVED=$FV_TMP/arrived.$4
-	at "$2" "$PACE" receive "$4" "$ARRIVED" &
+	ip netns exec "$2" "$PACE" receive "$4" "$ARRIVED" &
 	RECEIVER=$!
 	wait_for 5 listening "$2" "$4"
-	at "$1" "$PACE" send "$3" "$4" 100 &
+	ip netns exec "$1" "$PACE" send "$3" "$4" 100 &
 	SENDER=$!
 }
 
