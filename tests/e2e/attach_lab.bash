@@ -79,14 +79,14 @@ listening() { # NAMESPACE PORT
 	at "$1" ss -Hlntu "sport = :$2" | grep -q .
 }
 
-# flow FROM TO ADDRESS PORT: datagrams, 100 a second, until flow_over; what arrives is in $ARRIVED.
-# (Not by `at`: what is killed must be the program itself.)
+# flow FROM TO ADDRESS PORT [SOURCE_PORT [tcp]]: datagrams, 100 a second, until flow_over; or as much in
+# a connection. What arrives is in $ARRIVED. (Not by `at`: what is killed must be the program itself.)
 flow() {
 	ARRIVED=$FV_TMP/arrived.$4
-	ip netns exec "$2" "$PACE" receive "$4" "$ARRIVED" &
+	ip netns exec "$2" "$PACE" receive "$4" "$ARRIVED" "${6:-udp}" &
 	RECEIVER=$!
 	wait_for 5 listening "$2" "$4"
-	ip netns exec "$1" "$PACE" send "$3" "$4" 100 &
+	ip netns exec "$1" "$PACE" send "$3" "$4" 100 64 "${5:-0}" "${6:-udp}" &
 	SENDER=$!
 }
 
