@@ -5,7 +5,7 @@
 # seconds, and the flow goes on within two seconds after it is taken away. Each time first without
 # the shortcut, then with it. The containers: attach_lab.bash.
 # kernel: any
-# timeout: 280
+# timeout: 300
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"
@@ -34,7 +34,7 @@ denied() {
 	local case=$1 from=$2 to=$3 address=$4 deny=$5 allow=$6 mode limit denied allowed ended
 
 	case ${FV_VM:+vm}:$case in
-	vm:iptables | vm:nft_forward6 | vm:isolated | vm:vlan | vm:route | vm:own_rules | :*) ;;
+	vm:iptables | vm:ebtables_legacy | vm:nft_forward6 | vm:isolated | vm:vlan | vm:route | vm:own_rules | :*) ;;
 	*) return ;;
 	esac
 	if ! eval "$deny" 2>/dev/null; then
@@ -99,6 +99,10 @@ else
 fi
 denied nft_bridge a b $B4 'nft "table bridge t { chain f { type filter hook forward priority 0; oif vb drop; }; }"' \
 	'nft delete table bridge t'
+for ebtables in ebtables-nft ebtables-legacy; do
+	denied ${ebtables//-/_} a b $B4 "$ebtables -A FORWARD -p IPv4 -o vb -j DROP" "$ebtables -F FORWARD"
+	denied ${ebtables//-/_}6 a b $B6 "$ebtables -A FORWARD -p IPv6 -s $(mac_of a) -j DROP" "$ebtables -F FORWARD"
+done
 denied nft_forward a d $D4 'nft "table inet t { chain f { type filter hook forward priority 0; ip daddr '$D4' drop; }; }"' \
 	'nft delete table inet t'
 denied nft_forward6 d a $A6 'nft "table inet t { chain f { type filter hook forward priority 0; ip6 daddr '$A6' drop; }; }"' \
