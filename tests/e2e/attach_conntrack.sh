@@ -42,8 +42,8 @@ rules() {
 
 # a sends one datagram from port NUMBER, so that the answers may come.
 open_it() { # TO_ADDRESS
-	timeout 1 ip netns exec a "$PACE" send "$1" $((NUMBER + 1000)) 4 64 $NUMBER
-	conntrack -L -p udp --orig-port-src $NUMBER 2>/dev/null | grep -q .
+	timeout 1 ip netns exec a "$PACE" send "$1" $((NUMBER + 1000)) 4 64 "$NUMBER"
+	conntrack -L -p udp --orig-port-src "$NUMBER" 2>/dev/null | grep -q .
 }
 
 arrives() {
