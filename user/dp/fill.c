@@ -439,6 +439,8 @@ static int carry_out(const struct fill *f, struct tables *t, bool apply, bool *r
 			fv_wait_programs();
 	}
 	r = zero_fresh(f, apply, ret_same, err);
+	if (!r && apply)
+		r = fv_flows_renew(f->maps, f->eps, f->n_eps, err);
 	r = r ?: fv_table_put(&t->live, apply, ret_same, err);
 	if (r)
 		return r;

@@ -126,6 +126,8 @@ struct search {
 	const struct fv_flow_match *match;
 	int (*fn)(const struct fv_dp_flow *flow, void *arg);
 	void *arg;
+	const int *renewed; /* flows of these are deleted */
+	size_t n_renewed;
 };
 
 static bool is_echo(uint8_t proto)
@@ -186,8 +188,18 @@ static bool flow_matches(const struct fv_flow_match *m, const struct fv_dp_flow 
 	       (!m->to.family || fv_ip_equal(&m->to, &f->to)) && ports_match(m, f);
 }
 
-static int look_at(const struct search *s, void (*read_key)(const void *, struct fv_dp_flow *),
-		   const void *key, const struct fv_flow *value)
+/* Did it lead to one of these ports, or come from it? */
+static bool is_of(const struct search *s, const struct fv_dp_flow *f)
+{
+	for (size_t i = 0; i < s->n_renewed; i++)
+		if (f->iif == s->renewed[i] || f->oif == s->renewed[i])
+			return true;
+	return false;
+}
+
+static int look_at(const struct search *s, int fd,
+		   void (*read_key)(const void *, struct fv_dp_flow *), const void *key,
+		   const struct fv_flow *value)
 {
 	struct fv_dp_flow f = {
 		.oif = value->oif,
@@ -197,7 +209,10 @@ static int look_at(const struct search *s, void (*read_key)(const void *, struct
 	};
 
 	read_key(key, &f);
-	return flow_matches(s->match, &f) ? s->fn(&f, s->arg) : 0;
+	/* That one is gone already is as good. */
+	if (is_of(s, &f))
+		bpf_map_delete_elem(fd, key);
+	return s->match && flow_matches(s->match, &f) ? s->fn(&f, s->arg) : 0;
 }
 
 /*
@@ -234,7 +249,7 @@ static int each_flow(const struct search *s, int fd, size_t key_size,
 		at = next;
 		begun = true;
 		for (__u32 i = 0; i < n; i++) {
-			int stop = look_at(s, read_key, keys + i * key_size, &values[i]);
+			int stop = look_at(s, fd, read_key, keys + i * key_size, &values[i]);
 
 			if (stop)
 				return stop;
@@ -243,16 +258,37 @@ static int each_flow(const struct search *s, int fd, size_t key_size,
 	return 0;
 }
 
+static int each_of_both(const struct search *s, const struct fv_maps *maps, struct fv_err *err)
+{
+	int r = each_flow(s, maps->fd[FV_MAP_FLOWS4], sizeof(struct fv_flow4_key), read_key4, err);
+
+	return r
+		       ?: each_flow(s, maps->fd[FV_MAP_FLOWS6], sizeof(struct fv_flow6_key),
+				    read_key6, err);
+}
+
 int fv_dp_flows(struct fv_dp *dp, const struct fv_flow_match *match,
 		int (*fn)(const struct fv_dp_flow *flow, void *arg), void *arg, struct fv_err *err)
 {
-	const struct search s = { match, fn, arg };
-	int r;
+	const struct search s = { .match = match, .fn = fn, .arg = arg };
 
-	r = each_flow(&s, dp->maps.fd[FV_MAP_FLOWS4], sizeof(struct fv_flow4_key), read_key4, err);
-	return r
-		       ?: each_flow(&s, dp->maps.fd[FV_MAP_FLOWS6], sizeof(struct fv_flow6_key),
-				    read_key6, err);
+	return each_of_both(&s, &dp->maps, err);
+}
+
+int fv_flows_renew(const struct fv_maps *maps, const struct fv_dp_endpoint *eps, size_t n_eps,
+		   struct fv_err *err)
+{
+	FV_AUTO_FREE int *renewed = calloc(n_eps + 1, sizeof(*renewed));
+	struct search s = { .renewed = renewed };
+	__u32 value;
+
+	if (!renewed)
+		return fv_err_oom(err);
+	for (size_t i = 0; i < n_eps; i++)
+		if (eps[i].attached &&
+		    bpf_map_lookup_elem(maps->fd[FV_MAP_LIVE], &eps[i].ifindex, &value))
+			renewed[s.n_renewed++] = eps[i].ifindex;
+	return s.n_renewed ? each_of_both(&s, maps, err) : 0;
 }
 
 /* Nothing shows the kernel's tick but a program that asks for it. */

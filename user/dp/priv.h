@@ -76,6 +76,13 @@ int fv_table_add(struct fv_table *t, const void *key, const void *value, struct 
 int fv_table_put(struct fv_table *t, bool apply, bool *ret_same, struct fv_err *err);
 int fv_table_prune(struct fv_table *t, bool apply, bool *ret_same, struct fv_err *err);
 
+/*
+ * fv_flows_renew - attached ports that fv_live does not know are new devices: flows of devices that had
+ * their numbers are forgotten. Before they get into fv_live, by which programs may use such flows.
+ */
+int fv_flows_renew(const struct fv_maps *maps, const struct fv_dp_endpoint *eps, size_t n_eps,
+		   struct fv_err *err);
+
 /* Waits until no program runs that has looked into a map before. */
 void fv_wait_programs(void);
 
