@@ -56,7 +56,7 @@ host_now() {
 		tc filter show dev $port egress 2>/dev/null
 	done
 	bridge -d link 2>/dev/null
-	sysctl -a 2>/dev/null | grep -E '^net\.(netfilter|bridge|core)\.' | grep -vE 'conntrack_(count|acct)|nf_log'
+	grep -sr . /proc/sys/net/{netfilter,bridge,core} | grep -vE 'conntrack_(count|acct)|nf_log' | sort
 	bpftool net 2>/dev/null
 	ls /sys/fs/bpf
 	ls /run/fastveth 2>/dev/null | grep -v lock
