@@ -17,27 +17,26 @@ states() {
 	"$FASTVETH" status -j | jq -c '[.ports[] | [.port, .state, .hook]]'
 }
 
-# What the device inside counts of what it got and sent; the shortcut where it does not count that.
-inside() { # NAME
-	local more=0
-
-	[ "$PEERS_COUNT" = true ] || more=$(counted "v$1" rx.shortcut_packets)
-	ip -n "$1" -j -s link show eth0 |
-		jq -c --argjson more "$more" '.[0].stats64 | [.rx.packets + $more, .tx.packets]'
+# What the devices inside counted of what they got and sent, less what we did: what there was before
+# `attach`. The shortcut is ours alone where they do not count it. "va 12 10, vb ..."
+ahead() {
+	{
+		ip -n a -j -s link show eth0
+		ip -n b -j -s link show eth0
+		ip -n d -j -s link show eth0
+		"$FASTVETH" stats -j
+	} | jq -rs --argjson count "$PEERS_COUNT" '(.[3].endpoints | INDEX(.port)) as $ours |
+		[.[:3], ["va", "vb", "vd"]] | transpose | map(.[0][0].stats64 as $inside | $ours[.[1]] as $o |
+			"\(.[1]) \($inside.rx.packets - $o.rx.packets + if $count then 0
+				else $o.rx.shortcut_packets end) \($inside.tx.packets - $o.tx.packets)") | join(", ")'
 }
 
-ours() { # NAME
-	"$FASTVETH" stats -j | jq -c --arg p "v$1" '[.endpoints[] | select(.port == $p)][0] |
-		[.rx.packets, .tx.packets]'
-}
+# Twice the same: nothing is on its way any more.
+stays_ahead() {
+	local last=$AHEAD
 
-# So many packets more inside than ours: what there was before `attach`.
-ahead() { # NAME
-	jq -nc --argjson i "$(inside "$1")" --argjson o "$(ours "$1")" '[$i[0] - $o[0], $i[1] - $o[1]]'
-}
-
-stays_ahead() { # NAME
-	[ "$(ahead "$1")" = "${AHEAD[$1]}" ]
+	AHEAD=$(ahead)
+	[ "$AHEAD" = "$last" ]
 }
 
 stream() { # FROM TO ADDRESS
@@ -47,16 +46,28 @@ stream() { # FROM TO ADDRESS
 	wait $!
 }
 
+is_ahead() {
+	AHEAD=$(ahead)
+	[ "$AHEAD" = "$before" ]
+}
+
+# packets PORT: "SHORTCUT ALL PROBES", the first two of what its endpoint got, the last of what all sent
+packets() {
+	"$FASTVETH" stats -j | jq -r --arg p "$1" '([.endpoints[].slow.probe // 0] | add) as $probes |
+		.endpoints[] | select(.port == $p) |
+		"\(.rx.shortcut_packets) \(.rx.packets) \($probes)"'
+}
+
 # by_shortcut CASE TO COMMAND...: it succeeds, and most of what TO got took the shortcut.
 by_shortcut() {
-	local case=$1 to=$2 shortcut all
+	local case=$1 to=$2 shortcut all shortcut_now all_now _
 
 	shift 2
-	shortcut=$(counted "v$to" rx.shortcut_packets) all=$(counted "v$to" rx.packets)
+	read -r shortcut all _ < <(packets "v$to")
 	check "$case" "$@"
-	shortcut=$(($(counted "v$to" rx.shortcut_packets) - shortcut))
-	all=$(($(counted "v$to" rx.packets) - all))
-	check "${case}_by_the_shortcut" test $shortcut -gt $((all * 8 / 10)) -a $all -gt 10
+	read -r shortcut_now all_now _ < <(packets "v$to")
+	check "${case}_by_the_shortcut" test $((shortcut_now - shortcut)) -gt \
+		$(((all_now - all) * 8 / 10)) -a $((all_now - all)) -gt 10
 }
 
 good_checksums() {
@@ -85,14 +96,9 @@ check_equal listed_by_name '["a","br0",["10.5.0.2","fd05::2"],"eth0"]' "$("$FAST
 	jq -c '.endpoints[] | select(.port == "va") | [.name, .network, .addresses, .ifname]')"
 
 PEERS_COUNT=$("$FASTVETH" status -j | jq .kernel.peer_counters)
-declare -A AHEAD
-for ns in a b d; do
-	AHEAD[$ns]=
-	until stays_ahead $ns; do
-		AHEAD[$ns]=$(ahead $ns)
-		sleep 0.3
-	done
-done
+AHEAD=
+wait_for 10 stays_ahead
+before=$AHEAD
 by_shortcut bridged_tcp b stream a b $B4
 by_shortcut bridged_tcp6 b stream a b $B6
 by_shortcut routed_tcp d stream a d $D4
@@ -100,10 +106,8 @@ by_shortcut routed_tcp6 d stream a d $D6
 by_shortcut bridged_echo b at a ping -q -i 0.01 -c 100 $B4
 by_shortcut routed_echo6 d at a ping -q -i 0.01 -c 100 $D6
 check checksums good_checksums
-for ns in a b d; do
-	wait_for 5 stays_ahead $ns
-	check_equal exact_$ns "${AHEAD[$ns]}" "$(ahead $ns)"
-done
+wait_for 5 is_ahead
+check_equal exact "$before" "$AHEAD"
 
 # A hop less to the other bridge, none less to the same one.
 check ttl_bridged at a ping -q -c 3 -i 0.2 -t 2 $B4
@@ -145,19 +149,17 @@ check nothing_is_lost test "$lost" -le $(($(overflowed) - overflowed))
 check_equal nothing_is_doubled 0 "$doubled"
 
 # The steady state: one probe a second and flow; four at most, where it comes out late.
-slow_ones() {
-	echo $(($(counted vb rx.packets) - $(counted vb rx.shortcut_packets)))
-}
-
 flow a b $B4 7001
 wait_for 5 more_than 20 "$(counted vb rx.shortcut_packets)" vb rx.shortcut_packets
-began=$EPOCHSECONDS probes=$(counted va slow.probe) slow=$(slow_ones) all=$(counted vb rx.packets)
+began=$EPOCHSECONDS
+read -r shortcut all probes < <(packets vb)
 sleep 4
-probes=$(($(counted va slow.probe) - probes)) slow=$(($(slow_ones) - slow))
-took=$((EPOCHSECONDS - began + 1))
+read -r shortcut_now all_now probes_now < <(packets vb)
+took=$((EPOCHSECONDS - began + 1)) all=$((all_now - all)) probes=$((probes_now - probes))
+slow=$((all - (shortcut_now - shortcut)))
 check some_probes test $probes -ge 2
 check few_probes test $probes -le $((4 * took))
-check few_are_slow test $slow -le $((4 * took + 10)) -o $((4 * slow)) -le $(($(counted vb rx.packets) - all))
+check few_are_slow test $slow -le $((4 * took + 10)) -o $((4 * slow)) -le $all
 flow_over
 
 # A namespace, whichever way it is named; the same port under two targets.
