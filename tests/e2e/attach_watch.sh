@@ -15,7 +15,7 @@ need attach_watch flock ip jq nft tc
 
 LOG=$FV_TMP/watch.log ERR=$FV_TMP/watch.err
 LIBERAL=/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal
-WATCH="" PORTS="" LINES_READ=0
+WATCH="" PORTS="" LINES_READ=0 LINES=() TOLD=0
 
 start() { # [WORD...]
 	: >"$LOG"
@@ -48,8 +48,10 @@ ports_are() { # WANTED
 	[ "$PORTS" = "$1" ]
 }
 
+# Asked often: in this process.
 log_grew() {
-	[ "$(wc -l <"$LOG")" != "$LINES_READ" ]
+	mapfile -t LINES <"$LOG"
+	[ ${#LINES[@]} != "$LINES_READ" ]
 }
 
 # becomes CASE PORTS: within the seconds that a look from time to time takes, and more. What is
@@ -58,14 +60,25 @@ becomes() {
 	# Each `status` takes its time: whoever has news has a line, mostly.
 	wait_for 2 log_grew
 	wait_for 15 ports_are "$2"
-	LINES_READ=$(wc -l <"$LOG")
+	mapfile -t LINES <"$LOG"
+	LINES_READ=${#LINES[@]}
 	check_equal "$1" "$2" "$PORTS" || sed 's/^/# /' "$LOG" "$ERR"
 }
 
 # tells CASE LINE: a line of the log, once, as a pattern of the whole line.
 tells() {
-	wait_for 10 grep -qxEe "$2" "$LOG"
-	check_equal "$1" 1 "$(grep -cxEe "$2" "$LOG")" || sed 's/^/# /' "$LOG"
+	wait_for 10 told "$2"
+	check_equal "$1" 1 "$TOLD" || sed 's/^/# /' "$LOG"
+}
+
+told() { # LINE
+	local line
+
+	TOLD=0
+	while IFS= read -r line; do
+		[[ ! $line =~ ^($1)$ ]] || TOLD=$((TOLD + 1))
+	done <"$LOG"
+	[ "$TOLD" != 0 ]
 }
 
 healthy() {
@@ -258,8 +271,8 @@ shortcut() { # packets that b has received by it
 
 stream() { # one flow, for as long as it takes
 	# shellcheck disable=SC2016 # it is the other shell's
-	ip netns exec a bash -c 'exec 3>/dev/udp/10.9.0.2/9
-		for ((i = 0; i < $0; i++)); do echo x >&3; sleep 0.02; done' "$(less 200)" 2>/dev/null
+	ip netns exec a bash -c 'exec 3>/dev/udp/10.9.0.2/9 4<> <(:)
+		for ((i = 0; i < $0; i++)); do echo x >&3; read -rt 0.02 -u 4; done' "$(less 200)" 2>/dev/null
 }
 
 goes_on() {
