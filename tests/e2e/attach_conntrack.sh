@@ -42,7 +42,18 @@ rules() {
 
 # a sends one datagram from port NUMBER, so that the answers may come.
 open_it() { # TO_ADDRESS
-	timeout 1 ip netns exec a "$PACE" send "$1" $((NUMBER + 1000)) 4 64 "$NUMBER"
+	local opener opened
+
+	ip netns exec a "$PACE" send "$1" $((NUMBER + 1000)) 4 64 "$NUMBER" &
+	opener=$!
+	wait_for 5 is_opened
+	opened=$?
+	kill "$opener"
+	wait "$opener" 2>/dev/null
+	return "$opened"
+}
+
+is_opened() {
 	conntrack -L -p udp --orig-port-src "$NUMBER" 2>/dev/null | grep -q .
 }
 
