@@ -113,7 +113,7 @@ from_it() {
 		# It begins as soon as it has an interface.
 		ip netns exec b2 "$PACE" send $A4 $NUMBER 100 64 $((NUMBER + 1000)) &
 		PIDS+=" $!"
-		nft 'table bridge t { chain f { type filter hook forward priority 0; iifname vb ip protocol udp drop; }; }'
+		nft 'table bridge t { chain p { type filter hook prerouting priority 0; iifname vb ip protocol udp drop; }; }'
 		renew "$index" "$MAC_B"
 		renewed=$EPOCHREALTIME
 		[ "$mode" = slow ] || check "${CASE}_attach" "$FASTVETH" -q attach
@@ -130,7 +130,7 @@ containers
 ip netns add b2
 MAC_A=$(ip -n a -j link show eth0 | jq -r '.[0].address')
 MAC_B=$(ip -n b -j link show eth0 | jq -r '.[0].address')
-DENY='nft "table bridge t { chain f { type filter hook forward priority 0; oifname vb ip protocol udp drop; }; }"'
+DENY='nft "table bridge t { chain p { type filter hook prerouting priority 0; iifname va ip daddr '$B4' ip protocol udp drop; }; }"'
 ALLOW='nft delete table bridge t'
 to_it same same same "$DENY" "$ALLOW"
 to_it another_ifindex 4001 same "$DENY" "$ALLOW"
