@@ -18,17 +18,21 @@ states() {
 }
 
 # What the devices inside counted of what they got and sent, less what we did: what there was before
-# `attach`. The shortcut is ours alone where they do not count it. "va 12 10, vb ..."
+# `attach`. What a port's queue had no room for came out of our program, but not in. The shortcut is
+# ours alone where they do not count it. "va 12 10, vb ..."
 ahead() {
 	{
 		ip -n a -j -s link show eth0
 		ip -n b -j -s link show eth0
 		ip -n d -j -s link show eth0
+		ip -j -s link show type veth
 		"$FASTVETH" stats -j
-	} | jq -rs --argjson count "$PEERS_COUNT" '(.[3].endpoints | INDEX(.port)) as $ours |
+	} | jq -rs --argjson count "$PEERS_COUNT" '(.[3] | INDEX(.ifname)) as $port |
+		(.[4].endpoints | INDEX(.port)) as $ours |
 		[.[:3], ["va", "vb", "vd"]] | transpose | map(.[0][0].stats64 as $inside | $ours[.[1]] as $o |
-			"\(.[1]) \($inside.rx.packets - $o.rx.packets + if $count then 0
-				else $o.rx.shortcut_packets end) \($inside.tx.packets - $o.tx.packets)") | join(", ")'
+			"\(.[1]) \($inside.rx.packets + $port[.[1]].stats64.tx.dropped - $o.rx.packets +
+				if $count then 0 else $o.rx.shortcut_packets end
+			) \($inside.tx.packets - $o.tx.packets)") | join(", ")'
 }
 
 # Twice the same: nothing is on its way any more.
@@ -145,7 +149,10 @@ wait $IPERF
 check connection_lives_on jq -e '.error == null and .end.sum_received.bytes > 0' "$FV_TMP/iperf"
 flow_over
 read -r lost doubled < <("$PACE" lost "$ARRIVED")
-check nothing_is_lost test "$lost" -le $(($(overflowed) - overflowed))
+# A clsact qdisc that comes or goes costs what the kernel is handed meanwhile: see README, Limits.
+room=0
+[ "$TC" = tcx ] || room=50
+check nothing_is_lost test "$lost" -le $(($(overflowed) - overflowed + room))
 check_equal nothing_is_doubled 0 "$doubled"
 
 # The steady state: one probe a second and flow; four at most, where it comes out late.
