@@ -415,7 +415,9 @@ static void a_target_that_the_maps_lost_is_slow(void **state)
 			flow_fill();
 			NOTED(WEB, &f, TARGET);
 			bed[flow.to].absent = false;
+			/* Whether it is the same device the maps do not know any more. */
 			flow_fill();
+			PROVE(&flow, UNPROVEN);
 			TAKEN(&flow, &f);
 			flow_reset(NULL);
 		}
@@ -443,7 +445,9 @@ static void a_target_whose_device_is_gone_is_slow(void **state)
 		flow_frame(&four, &f);
 		NOTED(WEB, &f, TARGET);
 		flow_fill();
+		PROVE(&four, UNPROVEN);
 		TAKEN(&four, &f);
+		PROVE(&six, UNPROVEN);
 		flow_reset(NULL);
 	}
 }
@@ -463,6 +467,7 @@ static void a_real_device_that_goes_is_no_target(void **state)
 	bed_make_device(SMALL);
 	NOTED(LATE, &f, TARGET);
 	flow_fill();
+	PROVE(&flow, UNPROVEN);
 	TAKEN(&flow, &f);
 }
 
