@@ -37,6 +37,7 @@ class Engine:
         if not shutil.which("dockerd") or not shutil.which("docker"):
             raise Failed("Docker is not installed")
         self.host = host
+        host.path("/run/image.tar").write_bytes(image())
         log = host.path("/run/dockerd.log")
         with log.open("w") as out:
             self.proc = subprocess.Popen(
@@ -44,18 +45,23 @@ class Engine:
                            "--exec-root", "/run/docker-exec", "--pidfile", "/run/docker.pid",
                            "--cgroup-parent", f"/{CGROUP}"]),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        try:
+            self.wait(log)
+            self.docker("import", "/run/image.tar", "bench")
+        except Failed:
+            self.proc.kill()
+            raise
+
+    def wait(self, log):
         for _ in range(PATIENCE * 10):
             if self.proc.poll() is not None:
                 raise Failed(f"dockerd: {reason(log.read_text())}")
             try:
                 self.docker("version")
-                break
+                return
             except Failed:
                 time.sleep(0.1)
-        else:
-            raise Failed(f"dockerd: no answer after {PATIENCE} s")
-        host.path("/run/image.tar").write_bytes(image())
-        self.docker("import", "/run/image.tar", "bench")
+        raise Failed(f"dockerd: no answer after {PATIENCE} s")
 
     def docker(self, *words):
         return self.host.run(["docker", "-H", SOCKET, *words]).strip()

@@ -110,6 +110,8 @@ def rules(host):
         return Engine(host), "docker"
     except Failed as failed:
         engine, why = None, f"by hand: {failed}"
+    # What an engine that did not get far has left in this namespace.
+    host.run(["nft", "flush", "ruleset"])
     host.run(["nft", "-f", "-"], input=DOCKER_RULES)
     return engine, why
 
