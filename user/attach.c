@@ -28,7 +28,8 @@ static int attach_port(struct fv_run *run, struct fv_run_ep *re, struct fv_err *
 	int r;
 
 	fv_dp_query(run->dp, re->ifindex, re->ep->port, &before);
-	r = fv_dp_attach(run->dp, &run->features, re->ifindex, re->ep->port, xdp, err);
+	r = fv_dp_attach(run->dp, &run->features, re->ifindex, re->ep->port,
+			 xdp ? FV_DP_XDP : FV_DP_TC, err);
 	return r || xdp || !before.xdp_from_ns ? r : offloads_back(re, err);
 }
 

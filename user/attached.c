@@ -121,7 +121,8 @@ static int attach_port(struct fv_run *run, const struct fv_dp_endpoint *e, bool 
 		r = note_clsact(run, link, err);
 		if (r)
 			return r;
-		r = fv_dp_attach(run->dp, &run->features, link->ifindex, link->name, false, &cause);
+		r = fv_dp_attach(run->dp, &run->features, link->ifindex, link->name,
+				 e->uplink ? FV_DP_UPLINK : FV_DP_TC, &cause);
 		/* It went meanwhile: the next look forgets it. */
 		if (r && !if_indextoname(link->ifindex, name))
 			return 0;

@@ -450,9 +450,11 @@ static int inspect_ports(struct fv_dp *dp, const struct fv_view *view, struct fv
 			fv_dp_query(dp, v->ifindex, v->ep->port, &a);
 		for (int k = 0; k < FV_PROG_COUNT; k++) {
 			const uint32_t ids[FV_PROG_COUNT] = {
-				[FV_PROG_FROM_NS] = a.from_ns,
-				[FV_PROG_TO_NS] = a.to_ns,
+				[FV_PROG_FROM_NS] = a.uplink ? 0 : a.from_ns,
+				[FV_PROG_TO_NS] = a.uplink ? 0 : a.to_ns,
 				[FV_PROG_XDP_FROM_NS] = a.xdp_from_ns,
+				[FV_PROG_FROM_UPLINK] = a.uplink ? a.from_ns : 0,
+				[FV_PROG_TO_UPLINK] = a.uplink ? a.to_ns : 0,
 			};
 
 			if (!ids[k])

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Proven flows: the shortcut between ports of others, for as long as the kernel's own path keeps
- * delivering samples of the same flow. What was proven is in fv_flows; this file looks at
- * packets, note.bpf.h proves.
+ * Proven flows: the shortcut between ports of others, and from and to uplinks, for as long as the
+ * kernel's own path keeps delivering samples of the same flow. What was proven is in fv_flows;
+ * this file looks at packets, prove.bpf.h proves.
  *
  * A packet goes on as the proven one did, or the kernel's way. Nothing is ever dropped here.
  */
@@ -10,6 +10,7 @@
 #define FV_BPF_FLOW_H
 
 #include "decide.bpf.h"
+#include "nat.bpf.h"
 #include "note.bpf.h"
 
 /* How long a proof holds, and how long one is waited for, in ticks. */
@@ -29,6 +30,28 @@ static __always_inline bool fv_port_alive(struct fv_port *port)
 	return true;
 }
 
+static __always_inline void fv_flow4_key_of(__u32 iif, const struct fv_packet *p,
+					    const struct iphdr *ip, struct fv_flow4_key *ret)
+{
+	ret->iif = iif;
+	ret->saddr = ip->saddr;
+	ret->daddr = ip->daddr;
+	ret->sport = p->sport;
+	ret->dport = p->dport;
+	ret->proto = p->proto;
+}
+
+static __always_inline void fv_flow6_key_of(__u32 iif, const struct fv_packet *p,
+					    const struct ipv6hdr *ip, struct fv_flow6_key *ret)
+{
+	ret->iif = iif;
+	__builtin_memcpy(ret->saddr, &ip->saddr, 16);
+	__builtin_memcpy(ret->daddr, &ip->daddr, 16);
+	ret->sport = p->sport;
+	ret->dport = p->dport;
+	ret->proto = p->proto;
+}
+
 /*
  * Both directions: what opens and closes a connection, and the acknowledgements between, the host sees
  * as if we were not there.
@@ -36,15 +59,15 @@ static __always_inline bool fv_port_alive(struct fv_port *port)
 static __always_inline void fv_flow4_forget(const struct fv_flow4_key *key)
 {
 	const struct fv_flow *flow = bpf_map_lookup_elem(&fv_flows4, key);
-	struct fv_flow4_key back = { .saddr = key->daddr,
-				     .daddr = key->saddr,
-				     .sport = key->dport,
-				     .dport = key->sport,
-				     .proto = key->proto };
+	struct fv_flow4_key back = { .proto = key->proto };
 
 	if (!flow)
 		return;
 	back.iif = flow->oif;
+	back.saddr = flow->nat ? flow->daddr[0] : key->daddr;
+	back.daddr = flow->nat ? flow->saddr[0] : key->saddr;
+	back.sport = flow->nat ? flow->dport : key->dport;
+	back.dport = flow->nat ? flow->sport : key->sport;
 	bpf_map_delete_elem(&fv_flows4, &back);
 	bpf_map_delete_elem(&fv_flows4, key);
 }
@@ -52,15 +75,15 @@ static __always_inline void fv_flow4_forget(const struct fv_flow4_key *key)
 static __always_inline void fv_flow6_forget(const struct fv_flow6_key *key)
 {
 	const struct fv_flow *flow = bpf_map_lookup_elem(&fv_flows6, key);
-	struct fv_flow6_key back = { .sport = key->dport,
-				     .dport = key->sport,
-				     .proto = key->proto };
+	struct fv_flow6_key back = { .proto = key->proto };
 
 	if (!flow)
 		return;
 	back.iif = flow->oif;
-	__builtin_memcpy(back.saddr, key->daddr, 16);
-	__builtin_memcpy(back.daddr, key->saddr, 16);
+	__builtin_memcpy(back.saddr, flow->nat ? flow->daddr : key->daddr, 16);
+	__builtin_memcpy(back.daddr, flow->nat ? flow->saddr : key->saddr, 16);
+	back.sport = flow->nat ? flow->dport : key->dport;
+	back.dport = flow->nat ? flow->sport : key->sport;
 	bpf_map_delete_elem(&fv_flows6, &back);
 	bpf_map_delete_elem(&fv_flows6, key);
 }
@@ -70,7 +93,10 @@ struct fv_way {
 	struct fv_port *target;
 	__u32 oif;
 	__u32 hops;
+	__u32 mark, priority;
 	__u8 out_l2[12];
+	bool nat;
+	struct fv_nat to; /* with nat */
 };
 
 /*
@@ -111,20 +137,26 @@ static __always_inline int fv_flow_judge(struct __sk_buff *ctx, struct fv_frame 
 	}
 	way->oif = flow->oif;
 	way->hops = flow->hops;
+	way->mark = flow->mark;
+	way->priority = flow->priority;
+	way->nat = flow->nat;
 	fv_l2_copy(way->out_l2, flow->out_l2);
+	if (way->nat)
+		fv_nat_of(flow, &way->to);
 	barrier();
 	if (unlikely(*(volatile __u64 *)&flow->made != made))
 		return FV_SLOW | FV_SLOW_CHANGED;
 	way->target = fv_port_find(way->oif);
 	if (unlikely(!way->target || !fv_port_alive(way->target)))
 		return FV_SLOW | FV_SLOW_TARGET;
-	if (unlikely(!(way->target->flags & FV_PORT_ATTACHED) ||
-		     (way->target->flags & FV_PORT_DECLINED)))
+	if (unlikely(way->target->flags & FV_PORT_DECLINED))
 		return FV_SLOW | FV_SLOW_DECLINED;
 	return FV_SHORTCUT;
 }
 
-static __always_inline bool fv_flow_follow(const struct fv_frame *f, const struct fv_way *way)
+/* The packet as it comes out. Nothing may be read from it after this. */
+static __always_inline bool fv_flow_follow(struct __sk_buff *ctx, const struct fv_frame *f,
+					   const struct fv_packet *p, const struct fv_way *way)
 {
 	struct ethhdr *eth = f->data;
 
@@ -137,7 +169,7 @@ static __always_inline bool fv_flow_follow(const struct fv_frame *f, const struc
 			((struct ipv6hdr *)(eth + 1))->hop_limit--;
 	}
 	fv_l2_copy((__u8 *)eth, way->out_l2);
-	return true;
+	return !way->nat || fv_nat_rewrite(ctx, f, p->family, p->proto, &way->to);
 }
 
 /*
@@ -163,18 +195,17 @@ static __always_inline bool fv_tried(const void *key, __u32 size)
 }
 
 /*
- * fv_flow_from - what becomes of a frame that leaves an attached port; rewritten where it is
- * FV_SHORTCUT.
- * @ret: port to redirect to; set for FV_SHORTCUT only
+ * fv_flow_from - what becomes of a frame that leaves a port or comes in by an uplink; rewritten
+ * where it is FV_SHORTCUT.
+ * @way: set for FV_SHORTCUT only
  * @ret_number: of the note that was left; stays as it is where none was
  */
 static __always_inline int fv_flow_from(struct __sk_buff *ctx, struct fv_frame *f,
-					const struct fv_port *port, struct fv_port **ret,
+					const struct fv_port *port, struct fv_way *way,
 					__u32 *ret_number)
 {
 	struct fv_packet p = {};
 	struct fv_flow *flow;
-	struct fv_way way;
 	int verdict;
 
 	if (port->flags & FV_PORT_DECLINED)
@@ -213,13 +244,9 @@ static __always_inline int fv_flow_from(struct __sk_buff *ctx, struct fv_frame *
 		if (!flow && fv_tried(&key, sizeof(key)))
 			return FV_SLOW | FV_SLOW_UNPROVEN;
 	}
-	verdict = fv_flow_judge(ctx, f, &p, flow, &way);
-	if (likely(verdict == FV_SHORTCUT)) {
-		if (!fv_flow_follow(f, &way))
-			return FV_SLOW | FV_SLOW_MALFORMED;
-		*ret = way.target;
-		return FV_SHORTCUT;
-	}
+	verdict = fv_flow_judge(ctx, f, &p, flow, way);
+	if (likely(verdict == FV_SHORTCUT))
+		return fv_flow_follow(ctx, f, &p, way) ? FV_SHORTCUT : FV_SLOW | FV_SLOW_MALFORMED;
 	f->gso_size = ctx->gso_size;
 	*ret_number = fv_note_leave(f, &p, port);
 	return verdict;

@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define FV_ABI 3
+#define FV_ABI 4
 
 /*
  * Device group of a network's ports: FV_GROUP_BASE + the network's id. nftables
@@ -84,12 +84,14 @@ struct fv_port {
 
 /* Some endpoint of the network had no room in fv_endpoints and is in fv_endpoints_x. */
 #define FV_PORT_OVERFLOW (1U << 0)
-/* A port of somebody else's, in no network of ours: flows take the shortcut by proof. */
+/* A device of somebody else's, in no network of ours: flows take the shortcut by proof. */
 #define FV_PORT_ATTACHED (1U << 1)
-/* ... but not from or to this one. */
+/* No flow takes it from or to this one; of an own network: to what is outside of it. */
 #define FV_PORT_DECLINED (1U << 2)
 /* Conntrack's TCP windows are strict, and it would see samples only: TCP stays slow. */
 #define FV_PORT_NO_TCP (1U << 3)
+/* FV_PORT_ATTACHED, and leads out of the host: no namespace of this host is behind it. */
+#define FV_PORT_UPLINK (1U << 4)
 
 /*
  * Map fv_endpoints: an address of an own network and the way to it. An IPv4
@@ -122,8 +124,9 @@ struct fv_subnet_key {
 };
 
 /*
- * Proven flows. What leaves an attached port goes the kernel's way until that has delivered
- * a packet of the same flow, which the program at the other end sees. Ticks are jiffies.
+ * Proven flows. What leaves an attached port, comes in by an uplink, or leaves an own network goes the
+ * kernel's way until that has delivered a packet of the same flow, which the program at the
+ * other end sees. Ticks are jiffies.
  *
  * Keys of LRU hashes fv_flows4 and fv_flows6: what a packet says as it leaves the port. Of an
  * echo, sport is its identifier and dport its type.
@@ -152,14 +155,22 @@ struct fv_flow {
 	__u64 since;  /* tick of the first one of this entry */
 	__u32 probed; /* tick (low bits) of the last packet that was sent to prove it */
 	__u32 len;    /* layer 3 bytes on a wire of the longest packet proven in this interval */
-	__u32 oif;    /* port that it came out of: redirect there */
+	__u32 oif;    /* port or uplink that it came out of: redirect there */
 	__u8 ttl;     /* as it left the namespace */
 	__u8 dscp;    /* likewise: the upper six bits of TOS or traffic class */
 	__u8 hops;    /* TTL is lower by so much at the other end: 0 or 1 */
-	__u8 pad;
+	__u8 nat;     /* not 0: addresses or ports are others at the other end */
 	__u8 in_l2[12];	 /* Ethernet addresses as it left the namespace, destination first */
 	__u8 out_l2[12]; /* and at the other end */
-};			 /* one cache line */
+	/* One cache line so far. Of an uplink, what the host's path had made of these: */
+	__u32 mark;
+	__u32 priority;
+	/* With nat, what the headers say at the other end, and by how much that changes checksums. */
+	__be32 saddr[4], daddr[4]; /* an IPv4 address is in the first word */
+	__be16 sport, dport;
+	__u32 addr_diff, port_diff; /* as bpf_csum_diff gives them */
+	__u32 pad[3];
+}; /* two cache lines */
 
 /* Words of a packet that must come out as they went in: IPv6 and TCP headers. */
 #define FV_NOTE_WORDS 15
@@ -182,7 +193,7 @@ struct fv_note {
 	__u8 dscp;
 	__u8 l2[12];
 	__u32 hdr[FV_NOTE_WORDS]; /* headers of layer 3 and 4 without TTL and IPv4 checksum */
-	__u32 pad;
+	__u32 uplink;		  /* not 0: it came in by one */
 };
 
 /* Map fv_noted, per CPU, index 0. */
@@ -193,9 +204,11 @@ struct fv_noted {
 
 /* Entries of fv_flows4 and of fv_flows6 where ports are attached. */
 #define FV_FLOWS 65536
-/* Of fv_notes: at most so many in all (an index must fit tc_index), and for each CPU. */
-#define FV_NOTES_MAX 65535
+/* Of fv_notes: at most so many in all (index + 1 must fit tc_index), and for each CPU. */
+#define FV_NOTES_MAX 65534
 #define FV_NOTES_PER_CPU 1024
+/* In tc_index on the way out of an uplink: redirected, so counted and judged already. */
+#define FV_NUMBER_REDIRECTED 0xffff
 
 /*
  * Map fv_counters, per CPU, index: slot. Seen from the namespace: tx is what it

@@ -16,11 +16,12 @@
 #include <cmocka.h>
 
 #include "bpf/bed.h"
+#include "fastveth_nat.skel.h"
 #include "fastveth_tc.skel.h"
 #include "fastveth_xdp.skel.h"
 
 /* Far below the kernel's million: older verifiers look at more, and it takes time at each start. */
-#define MOST_INSNS 50000
+#define MOST_INSNS 100000
 /* BPF_LOG_STATS */
 #define LOG_STATS 4
 
@@ -32,7 +33,7 @@ static char log_text[4096];
 static struct seen {
 	char program[32];
 	unsigned int insns, recorded;
-} seen[8];
+} seen[16];
 static size_t n_seen;
 
 /* "6.1" of "6.1.0-50-cloud-amd64"; the compiler's release by the runner. */
@@ -82,7 +83,7 @@ static int make_bed(void **state)
 {
 	(void)state;
 	bed_make_devices();
-	OK(fv_dp_load(&bed_features, N_WHO, true, &err, &bed_dp));
+	OK(fv_dp_load(&bed_features, N_WHO, FV_LOAD_XDP | FV_LOAD_FLOWS, &err, &bed_dp));
 	return 0;
 }
 
@@ -123,21 +124,43 @@ static void report(const struct bpf_program *prog, const char *how)
 	assert_int_not_equal(info.btf_id, 0);
 }
 
-static void load_tc(bool from, bool flows)
+/* One program of an object alone. */
+static void load_only(struct bpf_object *obj, enum fv_prog which, const char *how)
+{
+	struct bpf_program *prog, *only;
+
+	give_maps(obj);
+	only = bpf_object__find_program_by_name(obj, fv_prog_name(which));
+	assert_non_null(only);
+	bpf_object__for_each_program(prog, obj)
+		assert_int_equal(bpf_program__set_autoload(prog, prog == only), 0);
+	watch(only);
+	assert_int_equal(bpf_object__load(obj), 0);
+	report(only, how);
+}
+
+static void load_tc(enum fv_prog which, bool flows)
 {
 	struct fastveth_tc *skel = fastveth_tc__open();
-	struct bpf_program *prog;
 
 	assert_non_null(skel);
-	give_maps(skel->obj);
 	skel->rodata->fv_port_mask = bed_dp->maps.n_ports - 1;
 	skel->rodata->fv_endpoint_mask = bed_dp->maps.n_endpoints - 1;
 	skel->rodata->fv_note_mask = flows ? FV_NOTES_PER_CPU - 1 : 0;
-	prog = from ? skel->progs.fv_from_ns : skel->progs.fv_to_ns;
-	watch(prog);
-	assert_int_equal(fastveth_tc__load(skel), 0);
-	report(prog, flows ? "+flows" : "");
+	load_only(skel->obj, which, flows ? "+flows" : "");
 	fastveth_tc__destroy(skel);
+}
+
+static void load_nat(enum fv_prog which)
+{
+	struct fastveth_nat *skel = fastveth_nat__open();
+
+	assert_non_null(skel);
+	skel->rodata->fv_port_mask = bed_dp->maps.n_ports - 1;
+	skel->rodata->fv_endpoint_mask = bed_dp->maps.n_endpoints - 1;
+	skel->rodata->fv_note_mask = FV_NOTES_PER_CPU - 1;
+	load_only(skel->obj, which, "+nat");
+	fastveth_nat__destroy(skel);
 }
 
 static void load_xdp(bool frags)
@@ -164,8 +187,14 @@ static void the_verifier_has_little_to_do(void **state)
 {
 	(void)state;
 	for (int flows = 0; flows < 2; flows++) {
-		load_tc(true, flows);
-		load_tc(false, flows);
+		load_tc(FV_PROG_FROM_NS, flows);
+		load_tc(FV_PROG_TO_NS, flows);
+	}
+	load_tc(FV_PROG_FROM_UPLINK, true);
+	load_tc(FV_PROG_TO_UPLINK, true);
+	if (fv_dp_could_nat()) {
+		load_nat(FV_PROG_TO_NS);
+		load_nat(FV_PROG_TO_UPLINK);
 	}
 	load_xdp(false);
 	if (bed_features.xdp_frags)

@@ -31,6 +31,11 @@ struct place {
 static const struct place from_ns = { FV_PROG_FROM_NS, TCX_INGRESS, BPF_TC_INGRESS };
 static const struct place to_ns = { FV_PROG_TO_NS, TCX_EGRESS, BPF_TC_EGRESS };
 static const struct place xdp_from_ns = { FV_PROG_XDP_FROM_NS, BPF_XDP, 0 };
+static const struct place from_uplink = { FV_PROG_FROM_UPLINK, TCX_INGRESS, BPF_TC_INGRESS };
+static const struct place to_uplink = { FV_PROG_TO_UPLINK, TCX_EGRESS, BPF_TC_EGRESS };
+
+/* All that ours can be at, by TC. */
+static const struct place *const tc_places[] = { &from_ns, &to_ns, &from_uplink, &to_uplink };
 
 __u32 fv_link_ifindex(const struct bpf_link_info *info)
 {
@@ -116,7 +121,8 @@ static int find_orphan(int ifindex, const struct place *p)
 
 void fv_dp_foreign(int ifindex, char ret_ingress[16], char ret_egress[16])
 {
-	static const struct place *const places[] = { &from_ns, &to_ns };
+	static const struct place *const places[][2] = { { &from_ns, &from_uplink },
+							 { &to_ns, &to_uplink } };
 
 	*ret_ingress = *ret_egress = '\0';
 	for (size_t k = 0; k < FV_ARRAY_SIZE(places); k++) {
@@ -124,14 +130,15 @@ void fv_dp_foreign(int ifindex, char ret_ingress[16], char ret_egress[16])
 		char *name = k ? ret_egress : ret_ingress;
 		bool behind = k; /* ours comes last where it is not there yet */
 
-		n = query_tcx(ifindex, places[k]->link_type, progs, links);
+		n = query_tcx(ifindex, places[k][0]->link_type, progs, links);
 		for (__u32 i = 0; i < n && !*name; i++) {
 			FV_AUTO_FD int fd = bpf_prog_get_fd_by_id(progs[i]);
 			struct bpf_prog_info info = {};
 
 			if (fd < 0 || fv_prog_info(fd, &info))
 				snprintf(info.name, sizeof(info.name), "id %u", progs[i]);
-			if (!strcmp(info.name, fv_prog_name(places[k]->prog)))
+			if (!strcmp(info.name, fv_prog_name(places[k][0]->prog)) ||
+			    !strcmp(info.name, fv_prog_name(places[k][1]->prog)))
 				behind = true;
 			else if (behind)
 				snprintf(name, 16, "%s", *info.name ? info.name : "(no name)");
@@ -327,16 +334,26 @@ static int ensure_tc(struct fv_dp *dp, const struct fv_features *features, int i
 	return drop_filter(ifindex, port, p, err);
 }
 
+static int attach_uplink(struct fv_dp *dp, const struct fv_features *features, int ifindex,
+			 const char *device, struct fv_err *err)
+{
+	int r = ensure_tc(dp, features, ifindex, device, &to_uplink, err);
+
+	return r ?: ensure_tc(dp, features, ifindex, device, &from_uplink, err);
+}
+
 int fv_dp_attach(struct fv_dp *dp, const struct fv_features *features, int ifindex,
-		 const char *port, bool xdp, struct fv_err *err)
+		 const char *port, enum fv_dp_place place, struct fv_err *err)
 {
 	bool made = false;
 	int r;
 
+	if (place == FV_DP_UPLINK)
+		return attach_uplink(dp, features, ifindex, port, err);
 	r = ensure_tc(dp, features, ifindex, port, &to_ns, err);
 	if (r)
 		return r;
-	if (!xdp) {
+	if (place == FV_DP_TC) {
 		r = ensure_tc(dp, features, ifindex, port, &from_ns, err);
 		return r ?: drop_link(dp, port, &xdp_from_ns, err);
 	}
@@ -380,16 +397,21 @@ void fv_dp_query(struct fv_dp *dp, int ifindex, const char *port, struct fv_atta
 	} else {
 		a.from_ns = query_tc(dp, ifindex, port, &from_ns, &a);
 	}
+	if (!a.from_ns && !a.to_ns && !a.xdp_from_ns) {
+		a.from_ns = query_tc(dp, ifindex, port, &from_uplink, &a);
+		a.to_ns = query_tc(dp, ifindex, port, &to_uplink, &a);
+		a.uplink = a.from_ns || a.to_ns;
+	}
 	*ret = a;
 }
 
 int fv_dp_forget(struct fv_dp *dp, const char *port, struct fv_err *err)
 {
-	int r;
+	int r = drop_link(dp, port, &xdp_from_ns, err);
 
-	r = drop_link(dp, port, &from_ns, err);
-	r = r ?: drop_link(dp, port, &to_ns, err);
-	return r ?: drop_link(dp, port, &xdp_from_ns, err);
+	for (size_t i = 0; i < FV_ARRAY_SIZE(tc_places) && !r; i++)
+		r = drop_link(dp, port, tc_places[i], err);
+	return r;
 }
 
 struct detach {
@@ -424,10 +446,9 @@ int fv_dp_detach(struct fv_dp *dp, const struct fv_dp_port *ports, size_t n, str
 	/* By what they are on: a device may have been given another name since. */
 	if (n)
 		r = fv_pins_each(dp->links_dir, detach_one, &d, err);
-	for (size_t i = 0; i < n && !r; i++) {
-		r = drop_filter(ports[i].ifindex, ports[i].name, &from_ns, err);
-		r = r ?: drop_filter(ports[i].ifindex, ports[i].name, &to_ns, err);
-	}
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < FV_ARRAY_SIZE(tc_places) && !r; k++)
+			r = drop_filter(ports[i].ifindex, ports[i].name, tc_places[k], err);
 	return r;
 }
 

@@ -25,7 +25,14 @@
 #define FV_XDP_MTU_MAX 3498
 
 /* Programs; names as bpftool shows them: fv_prog_name(). */
-enum fv_prog { FV_PROG_FROM_NS, FV_PROG_TO_NS, FV_PROG_XDP_FROM_NS, FV_PROG_COUNT };
+enum fv_prog {
+	FV_PROG_FROM_NS,
+	FV_PROG_TO_NS,
+	FV_PROG_XDP_FROM_NS,
+	FV_PROG_FROM_UPLINK,
+	FV_PROG_TO_UPLINK,
+	FV_PROG_COUNT
+};
 
 const char *fv_prog_name(enum fv_prog prog);
 const char *fv_slow_name(enum fv_slow why);
@@ -66,6 +73,13 @@ int fv_dp_kernel(struct fv_err *err, struct fv_kernel *ret);
 struct fv_dp;
 
 /*
+ * fv_dp_reads_nat - do the loaded programs know NAT? They do where the kernel had the calls when they were
+ * loaded. fv_dp_could_nat - would programs that are loaded now? Quick unless that has changed.
+ */
+bool fv_dp_reads_nat(const struct fv_dp *dp);
+bool fv_dp_could_nat(void);
+
+/*
  * fv_dp_open - open what is pinned, change nothing. -ENOENT without a message where
  * nothing is; -EPERM, -EINVAL for a directory or a pin that is not ours.
  */
@@ -81,7 +95,7 @@ int fv_dp_open(struct fv_err *err, struct fv_dp **ret);
  * @what: FV_LOAD_*
  */
 #define FV_LOAD_XDP 1U	 /* the XDP program too */
-#define FV_LOAD_FLOWS 2U /* room for proven flows: ports are attached */
+#define FV_LOAD_FLOWS 2U /* room for proven flows, and the programs of uplinks */
 int fv_dp_load(const struct fv_features *features, size_t n_endpoints, unsigned int what,
 	       struct fv_err *err, struct fv_dp **ret);
 /* fv_dp_mounted - is there a BPF file system at /sys/fs/bpf? */
@@ -102,8 +116,9 @@ struct fv_dp_endpoint {
 	uint8_t mac[6], port_mac[6];
 	/* Of somebody else: network 0, no addresses, flows take the shortcut by proof. */
 	bool attached;
-	bool declined;	 /* attached, but only counted */
-	bool no_tcp;	 /* attached: TCP stays slow */
+	bool uplink;	 /* attached too: leads out of the host; mac is its own */
+	bool declined;	 /* flows are only counted; own networks: those out of the network */
+	bool no_tcp;	 /* likewise, of TCP alone */
 	uint32_t master; /* attached: ifindex of the bridge; 0: none */
 };
 
@@ -125,9 +140,10 @@ int fv_dp_filled(struct fv_dp *dp, const struct fv_dp_endpoint *eps, size_t n_ep
 
 /* What is attached to a port. */
 struct fv_attached {
-	uint32_t from_ns; /* program id of fv_from_ns; 0: none of ours */
-	uint32_t to_ns;
+	uint32_t from_ns; /* program id of fv_from_ns or fv_from_uplink; 0: none of ours */
+	uint32_t to_ns;	  /* likewise */
 	uint32_t xdp_from_ns;
+	bool uplink;	  /* those two are the programs of an uplink */
 	bool tcx;	  /* by tcx links; else clsact filters */
 	bool current;	  /* each is the program that is pinned now, and its link is pinned */
 	bool foreign_xdp; /* somebody else's XDP program is on the port */
@@ -140,9 +156,11 @@ void fv_dp_query(struct fv_dp *dp, int ifindex, const char *port, struct fv_atta
  * build, detach what belongs to the other hook. Programs of others stay where they are.
  * -EBUSY where another XDP program is on the port.
  */
+enum fv_dp_place { FV_DP_TC, FV_DP_XDP, FV_DP_UPLINK };
+
 int fv_dp_attach(struct fv_dp *dp, const struct fv_features *features, int ifindex,
-		 const char *port, bool xdp, struct fv_err *err);
-/* A port of somebody else. */
+		 const char *port, enum fv_dp_place place, struct fv_err *err);
+/* A port of somebody else, or an uplink. */
 struct fv_dp_port {
 	int ifindex;
 	const char *name;

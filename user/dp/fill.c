@@ -235,10 +235,11 @@ static int place_endpoints(struct fill *f, struct fv_err *err)
 
 static uint32_t flags_of(const struct fv_dp_endpoint *ep, const struct net *net)
 {
+	uint32_t flags = (ep->declined ? FV_PORT_DECLINED : 0) | (ep->no_tcp ? FV_PORT_NO_TCP : 0);
+
 	if (ep->attached)
-		return FV_PORT_ATTACHED | (ep->declined ? FV_PORT_DECLINED : 0) |
-		       (ep->no_tcp ? FV_PORT_NO_TCP : 0);
-	return net->overflow ? FV_PORT_OVERFLOW : 0;
+		return flags | FV_PORT_ATTACHED | (ep->uplink ? FV_PORT_UPLINK : 0);
+	return flags | (net->overflow ? FV_PORT_OVERFLOW : 0);
 }
 
 static void place_ports(struct fill *f)

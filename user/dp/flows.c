@@ -20,6 +20,7 @@ int fv_dp_port_state(struct fv_dp *dp, int ifindex, struct fv_dp_port_state *ret
 		return -ENOENT;
 	*ret = (struct fv_dp_port_state){
 		.attached = port->flags & FV_PORT_ATTACHED,
+		.uplink = port->flags & FV_PORT_UPLINK,
 		.declined = port->flags & FV_PORT_DECLINED,
 		.no_tcp = port->flags & FV_PORT_NO_TCP,
 		.alive = !bpf_map_lookup_elem(dp->maps.fd[FV_MAP_LIVE], &key, &value),
@@ -209,6 +210,14 @@ static int look_at(const struct search *s, int fd,
 	};
 
 	read_key(key, &f);
+	if (value->nat) {
+		f.nat = true;
+		f.nat_from.family = f.nat_to.family = f.from.family;
+		memcpy(f.nat_from.b, value->saddr, 16);
+		memcpy(f.nat_to.b, value->daddr, 16);
+		f.nat_sport = ntohs(value->sport);
+		f.nat_dport = ntohs(value->dport);
+	}
 	/* That one is gone already is as good. */
 	if (is_of(s, &f))
 		bpf_map_delete_elem(fd, key);

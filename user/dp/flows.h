@@ -8,6 +8,7 @@
 /* What they say of a port. */
 struct fv_dp_port_state {
 	bool attached;
+	bool uplink;
 	bool declined;
 	bool no_tcp;
 	bool alive; /* its device is there */
@@ -33,10 +34,14 @@ int fv_dp_decide(struct fv_dp *dp, int ifindex, const struct fv_ip *to, struct f
 
 /* Proven flows, as packets leave the port. Numbers in host order. */
 struct fv_dp_flow {
-	int iif, oif;
+	int iif, oif; /* ports or uplinks */
 	struct fv_ip from, to;
 	uint8_t proto;
 	uint16_t sport, dport; /* of an echo: identifier and type */
+	/* With nat, what packets say at the other end. */
+	bool nat;
+	struct fv_ip nat_from, nat_to;
+	uint16_t nat_sport, nat_dport;
 	uint32_t len;
 	uint64_t since, proven; /* ticks */
 };

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel has that nothing fastveth does today depends on, but that explains
- * what is seen: for `status` and `inspect`. It reads the kernel's BTF, which takes 10 ms
- * and more, so runs that change something do not come here.
+ * What the kernel has that explains what is seen, for `status` and `inspect`; whether flows with NAT can
+ * be proven, for all. It reads the kernel's BTF, which takes 10 ms and more.
  */
 #include <bpf/btf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "dp/priv.h"
 
@@ -37,7 +37,7 @@ static int module_btf(const char *name)
 	return -1;
 }
 
-/* A program that looks a connection up and lets go of it: what proven flows with NAT will do. */
+/* A program that looks a connection up and lets go of it: what proof of flows with NAT needs. */
 static bool loads_lookup(const struct btf *btf, int btf_fd)
 {
 	const __s32 lookup = btf__find_by_name_kind(btf, "bpf_skb_ct_lookup", BTF_KIND_FUNC);
@@ -131,6 +131,19 @@ static bool counts_memlock(void)
 	if (map >= 0)
 		close(map);
 	return map == -EPERM;
+}
+
+bool fv_dp_could_nat(void)
+{
+	/* The calls come with conntrack, and there is no need to look for them twice. */
+	static enum { UNKNOWN, NO, YES } known;
+	FV_CLEANUP(free_btf) struct btf *vmlinux = NULL;
+
+	if (known != UNKNOWN || access("/sys/module/" CT_MODULE, F_OK))
+		return known == YES;
+	vmlinux = btf__load_vmlinux_btf();
+	known = vmlinux && conntrack_calls(vmlinux) != FV_CONNTRACK_NONE ? YES : NO;
+	return known == YES;
 }
 
 int fv_dp_kernel(struct fv_err *err, struct fv_kernel *ret)

@@ -7,11 +7,13 @@
 #include <time.h>
 
 #include "dp/priv.h"
+#include "fastveth_nat.skel.h"
 #include "fastveth_tc.skel.h"
 #include "fastveth_xdp.skel.h"
 
 #define MIN_SLOTS 1024
 #define MAX_SUBNETS (4 * FV_NETWORK_ID_MAX)
+#define NAT_MARK ".rodata.nat" /* constants that fastveth_nat.bpf.c has beyond the other */
 #define NO_FLOWS 16 /* an LRU hash of less is refused by some kernels */
 
 /* The first warning of libbpf since a load began: the others follow from it. */
@@ -122,6 +124,27 @@ int fv_dp_open(struct fv_err *err, struct fv_dp **ret)
 		return r;
 	*ret = FV_TAKE_PTR(dp);
 	return 0;
+}
+
+bool fv_dp_reads_nat(const struct fv_dp *dp)
+{
+	__u32 ids[64];
+	struct bpf_prog_info info = { .nr_map_ids = FV_ARRAY_SIZE(ids),
+				      .map_ids = (__u64)(unsigned long)ids };
+	__u32 len = sizeof(info);
+
+	if (dp->prog[FV_PROG_TO_NS] < 0 ||
+	    bpf_obj_get_info_by_fd(dp->prog[FV_PROG_TO_NS], &info, &len) ||
+	    info.nr_map_ids > FV_ARRAY_SIZE(ids))
+		return false;
+	for (__u32 i = 0; i < info.nr_map_ids; i++) {
+		FV_AUTO_FD int fd = bpf_map_get_fd_by_id(ids[i]);
+		struct bpf_map_info map;
+
+		if (fd >= 0 && !fv_map_info(fd, &map) && !strcmp(map.name, NAT_MARK))
+			return true;
+	}
+	return false;
 }
 
 /* Are all maps of ours that a program uses of this set? */
@@ -284,13 +307,43 @@ static void drop_tc(struct fastveth_tc **skel)
 	fastveth_tc__destroy(*skel);
 }
 
+static void drop_nat(struct fastveth_nat **skel)
+{
+	fastveth_nat__destroy(*skel);
+}
+
 static void drop_xdp(struct fastveth_xdp **skel)
 {
 	fastveth_xdp__destroy(*skel);
 }
 
+/* The programs that prove flows, where they can ask conntrack. After load_tc. */
+static int load_nat(struct fv_dp *dp, struct fv_err *err)
+{
+	FV_CLEANUP(drop_nat) struct fastveth_nat *skel = fastveth_nat__open();
+	int r;
+
+	*libbpf_says = '\0';
+	if (!skel)
+		return load_failed("NAT", -errno, err);
+	skel->rodata->fv_port_mask = dp->maps.n_ports - 1;
+	skel->rodata->fv_endpoint_mask = dp->maps.n_endpoints - 1;
+	skel->rodata->fv_note_mask = notes_per_cpu() - 1;
+	skel->rodata->fv_hz = fv_ticks_per_second();
+	r = give_maps(skel->obj, &dp->maps, dp->maps.slots, true, err);
+	if (r)
+		return r;
+	r = fastveth_nat__load(skel);
+	if (r)
+		return load_failed("NAT", r, err);
+	r = take_prog(dp, skel->obj, FV_PROG_TO_NS, err);
+	return r ?: take_prog(dp, skel->obj, FV_PROG_TO_UPLINK, err);
+}
+
 static int load_tc(struct fv_dp *dp, uint32_t slots, bool flows, struct fv_err *err)
 {
+	const bool nat = flows && fv_dp_could_nat();
+
 	FV_CLEANUP(drop_tc) struct fastveth_tc *skel = fastveth_tc__open();
 	int r;
 
@@ -301,6 +354,9 @@ static int load_tc(struct fv_dp *dp, uint32_t slots, bool flows, struct fv_err *
 	skel->rodata->fv_endpoint_mask = 4 * slots - 1;
 	skel->rodata->fv_note_mask = flows ? notes_per_cpu() - 1 : 0;
 	skel->rodata->fv_hz = fv_ticks_per_second();
+	bpf_program__set_autoload(skel->progs.fv_to_ns, !nat);
+	bpf_program__set_autoload(skel->progs.fv_from_uplink, flows);
+	bpf_program__set_autoload(skel->progs.fv_to_uplink, flows && !nat);
 	r = give_maps(skel->obj, &dp->maps, slots, flows, err);
 	if (r)
 		return r;
@@ -309,7 +365,12 @@ static int load_tc(struct fv_dp *dp, uint32_t slots, bool flows, struct fv_err *
 		return load_failed("TC", r, err);
 	r = take_maps(skel->obj, &dp->maps, err);
 	r = r ?: take_prog(dp, skel->obj, FV_PROG_FROM_NS, err);
-	return r ?: take_prog(dp, skel->obj, FV_PROG_TO_NS, err);
+	if (!r && flows)
+		r = take_prog(dp, skel->obj, FV_PROG_FROM_UPLINK, err);
+	if (!r && nat)
+		return load_nat(dp, err);
+	r = r ?: take_prog(dp, skel->obj, FV_PROG_TO_NS, err);
+	return r || !flows ? r : take_prog(dp, skel->obj, FV_PROG_TO_UPLINK, err);
 }
 
 static int load_xdp(struct fv_dp *dp, bool frags, struct fv_err *err)

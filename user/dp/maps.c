@@ -243,6 +243,7 @@ static int add_attached(struct attached *a, const struct fv_port *port, struct f
 		.ifindex = port->ifindex,
 		.attached = true,
 		.declined = port->flags & FV_PORT_DECLINED,
+		.uplink = port->flags & FV_PORT_UPLINK,
 		.no_tcp = port->flags & FV_PORT_NO_TCP,
 		.master = port->master,
 	};
