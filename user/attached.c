@@ -12,7 +12,8 @@
 #include "guest.h"
 #include "run.h"
 
-static const struct fv_dp_endpoint *find(const struct fv_dp_endpoint *eps, size_t n, int ifindex)
+const struct fv_dp_endpoint *fv_attached_find(const struct fv_dp_endpoint *eps, size_t n,
+					      int ifindex)
 {
 	for (size_t i = 0; i < n; i++)
 		if (eps[i].ifindex == ifindex)
@@ -49,7 +50,7 @@ int fv_run_read_attached(struct fv_run *run, struct fv_err *err)
 
 /* ---- making ---- */
 
-static bool no_sysctl(const struct fv_run *run)
+bool fv_run_no_sysctl(const struct fv_run *run)
 {
 	for (size_t i = 0; i < run->state.n_attached; i++)
 		if (!run->state.attached[i].no_sysctl)
@@ -63,7 +64,7 @@ static int make_liberal(struct fv_run *run, struct fv_err *err)
 	bool changed = false;
 	int r;
 
-	if (no_sysctl(run))
+	if (fv_run_no_sysctl(run))
 		return fv_host_restore_path(run, FV_LIBERAL, err);
 	r = fv_host_set(run, FV_LIBERAL, "1", err, &changed);
 	if (!r && changed)
@@ -86,8 +87,7 @@ static int note_clsact(struct fv_run *run, const struct fv_link *link, struct fv
 	return r ?: fv_run_store(run, err);
 }
 
-/* What is another than it was about a port that was attached before; "": nothing. */
-static const char *what_changed(const struct fv_dp_endpoint *was, const struct fv_dp_endpoint *e)
+const char *fv_attached_changed(const struct fv_dp_endpoint *was, const struct fv_dp_endpoint *e)
 {
 	if (was->declined != e->declined)
 		return e->declined ? "declined" : "accelerated";
@@ -100,12 +100,18 @@ static const char *what_changed(const struct fv_dp_endpoint *was, const struct f
 	return "";
 }
 
+static const char *kind_of(const struct fv_dp_endpoint *e)
+{
+	return e->uplink ? "uplink" : "port";
+}
+
 static int attach_port(struct fv_run *run, const struct fv_dp_endpoint *e, bool all,
 		       struct fv_err *err)
 {
 	const struct fv_link *link = fv_host_ifindex(&run->host, e->ifindex);
-	const struct fv_dp_endpoint *was = find(run->was_attached, run->n_was_attached, e->ifindex);
-	const char *changed = was ? what_changed(was, e) : "";
+	const struct fv_dp_endpoint *was =
+		fv_attached_find(run->was_attached, run->n_was_attached, e->ifindex);
+	const char *changed = was ? fv_attached_changed(was, e) : "";
 	struct fv_attached now;
 	bool lacks;
 	int r = 0;
@@ -130,10 +136,10 @@ static int attach_port(struct fv_run *run, const struct fv_dp_endpoint *e, bool 
 			return fv_err_set(err, r, "%s", cause.msg);
 	}
 	if (!was)
-		return fv_run_act(run, FV_OP_CREATE, "port", link->name, err, NULL);
+		return fv_run_act(run, FV_OP_CREATE, kind_of(e), link->name, err, NULL);
 	if (!lacks && !*changed)
 		return 0;
-	return fv_run_act(run, FV_OP_CHANGE, "port", link->name, err, "%s",
+	return fv_run_act(run, FV_OP_CHANGE, kind_of(e), link->name, err, "%s",
 			  *changed ? changed : "programs");
 }
 
@@ -149,7 +155,8 @@ int fv_run_make_attached(struct fv_run *run, struct fv_err *err)
 	if (r)
 		return r;
 	for (size_t i = 0; i < run->n_attached; i++)
-		n += all || !find(run->was_attached, run->n_was_attached, run->attached[i].ifindex);
+		n += all || !fv_attached_find(run->was_attached, run->n_was_attached,
+					      run->attached[i].ifindex);
 	expedited = fv_host_expedite(run, n);
 	for (size_t i = 0; i < run->n_attached && !r; i++) {
 		r = attach_port(run, &run->attached[i], all, err);
@@ -165,7 +172,7 @@ int fv_run_make_attached(struct fv_run *run, struct fv_err *err)
 
 static bool goes(const struct fv_run *run, size_t i)
 {
-	return !find(run->attached, run->n_attached, run->was_attached[i].ifindex);
+	return !fv_attached_find(run->attached, run->n_attached, run->was_attached[i].ifindex);
 }
 
 bool fv_run_detaches(const struct fv_run *run)
@@ -218,7 +225,8 @@ int fv_run_drop_attached(struct fv_run *run, struct fv_err *err)
 		fv_state_clsact_drop(&run->state, ifindex);
 		/* Maps know no names. */
 		snprintf(name, sizeof(name), "ifindex %d", ifindex);
-		r = fv_run_act(run, FV_OP_REMOVE, "port", name, err, "its device is gone");
+		r = fv_run_act(run, FV_OP_REMOVE, kind_of(&run->was_attached[i]), name, err,
+			       "its device is gone");
 	}
 	if (!r && run->dp && n) {
 		expedited = fv_host_expedite(run, n);
@@ -226,7 +234,11 @@ int fv_run_drop_attached(struct fv_run *run, struct fv_err *err)
 		for (size_t i = 0; i < n && !r; i++) {
 			r = drop_clsact(run, fv_host_ifindex(&run->host, ports[i].ifindex), err);
 			if (!r)
-				r = fv_run_act(run, FV_OP_REMOVE, "port", ports[i].name, err, NULL);
+				r = fv_run_act(run, FV_OP_REMOVE,
+					       kind_of(fv_attached_find(run->was_attached,
+									run->n_was_attached,
+									ports[i].ifindex)),
+					       ports[i].name, err, NULL);
 		}
 		if (expedited)
 			r = fv_host_restore(run, true, r ? NULL : err) ?: r;
@@ -241,11 +253,11 @@ int fv_run_drop_attached(struct fv_run *run, struct fv_err *err)
 /* ---- verbs ---- */
 
 /* Will conntrack's windows be strict? What we made of it before is put back then. */
-static bool strict_windows(const struct fv_run *run)
+bool fv_run_strict_windows(const struct fv_run *run)
 {
 	char now[16];
 
-	if (!no_sysctl(run) || fv_sysctl_get(FV_LIBERAL, NULL, now, sizeof(now)))
+	if (!fv_run_no_sysctl(run) || fv_sysctl_get(FV_LIBERAL, NULL, now, sizeof(now)))
 		return false;
 	for (size_t i = 0; i < run->state.n_saved; i++)
 		if (!strcmp(run->state.saved[i].path, FV_LIBERAL))
@@ -253,9 +265,9 @@ static bool strict_windows(const struct fv_run *run)
 	return strcmp(now, "1");
 }
 
-static int want_guests(struct fv_run *run, const struct fv_guests *guests, struct fv_err *err)
+int fv_run_want_guests(struct fv_run *run, const struct fv_guests *guests, struct fv_err *err)
 {
-	const bool strict = strict_windows(run);
+	const bool strict = fv_run_strict_windows(run);
 
 	run->reattach = true;
 	run->attached = calloc(guests->n + 1, sizeof(*run->attached));
@@ -276,124 +288,9 @@ static int want_guests(struct fv_run *run, const struct fv_guests *guests, struc
 	return 0;
 }
 
-/* ---- looking whether there is anything to do ---- */
-
-static uint64_t mix(uint64_t sum, const void *p, size_t n)
-{
-	const uint8_t *b = p;
-
-	/* FNV-1a */
-	for (size_t i = 0; i < n; i++)
-		sum = (sum ^ b[i]) * 0x100000001b3;
-	return sum;
-}
-
-#define MIX(sum, x) mix(sum, &(x), sizeof(x))
-#define MIX_START 0xcbf29ce484222325
-
-static uint64_t mix_reasons(uint64_t sum, const struct fv_gate_list *list)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		sum = MIX(sum, list->r[i].why);
-		sum = mix(sum, list->r[i].where, strlen(list->r[i].where) + 1);
-	}
-	return sum;
-}
-
-/* Lists are in no order: a sum over what is in them. */
-static uint64_t sum_of(const struct fv_run *run, const struct fv_guests *guests)
-{
-	uint64_t sum = mix_reasons(MIX_START, &guests->rules);
-
-	for (size_t i = 0; i < run->n_was_attached; i++) {
-		const struct fv_dp_endpoint *e = &run->was_attached[i];
-		uint64_t one = MIX(MIX_START, e->ifindex);
-
-		one = MIX(one, e->master);
-		one = MIX(one, e->declined);
-		one = MIX(one, e->no_tcp);
-		sum += mix(one, e->mac, 6);
-	}
-	for (size_t i = 0; i < guests->n; i++) {
-		const struct fv_guest *g = &guests->g[i];
-		uint64_t one = MIX(MIX_START, g->link->ifindex);
-
-		one = MIX(one, g->allow);
-		one = mix(one, g->link->name, strlen(g->link->name));
-		sum += mix_reasons(one, &g->reasons);
-	}
-	return sum;
-}
-
-static bool liberal_differs(const struct fv_run *run)
-{
-	bool saved = false;
-	char now[16];
-
-	for (size_t i = 0; i < run->state.n_saved; i++)
-		saved |= !strcmp(run->state.saved[i].path, FV_LIBERAL);
-	if (!run->n_attached)
-		return false;
-	if (no_sysctl(run))
-		return saved;
-	return !fv_sysctl_get(FV_LIBERAL, NULL, now, sizeof(now)) && strcmp(now, "1");
-}
-
-static bool ports_differ(const struct fv_run *run, struct fv_dp *dp)
-{
-	if (run->n_attached != run->n_was_attached)
-		return true;
-	for (size_t i = 0; i < run->n_attached; i++) {
-		const struct fv_dp_endpoint *e = &run->attached[i];
-		const struct fv_dp_endpoint *was =
-			find(run->was_attached, run->n_was_attached, e->ifindex);
-		const struct fv_link *link = fv_host_ifindex(&run->host, e->ifindex);
-		struct fv_attached now;
-
-		if (!was || !link || *what_changed(was, e))
-			return true;
-		fv_dp_query(dp, e->ifindex, link->name, &now);
-		if (!now.from_ns || !now.to_ns || !now.current)
-			return true;
-	}
-	return false;
-}
-
-static int look(struct fv_run *run, struct fv_err *err, bool *ret_differs, uint64_t *ret_sum)
-{
-	FV_CLEANUP(fv_guests_fini) struct fv_guests guests = {};
-	int r;
-
-	r = fv_state_load(err, &run->state);
-	r = r ?: fv_rtnl_open(err, &run->rt);
-	r = r ?: fv_host_read_links(run->rt, err, &run->host);
-	r = r ?: fv_guests_find(run, NULL, 0, err, &guests);
-	r = r ?: want_guests(run, &guests, err);
-	if (r)
-		return r;
-	r = fv_dp_open(err, &run->dp);
-	if (!r)
-		r = fv_dp_attached(run->dp, err, &run->was_attached, &run->n_was_attached);
-	if (r && r != -ENOENT)
-		return r;
-	*ret_differs = ports_differ(run, run->dp) || liberal_differs(run);
-	*ret_sum = sum_of(run, &guests);
-	return 0;
-}
-
-int fv_attach_look(struct fv_err *err, bool *ret_differs, uint64_t *ret_sum)
-{
-	const struct fv_options opts = {};
-	struct fv_run run = { .opts = &opts, .dry = true, .looking = true, .lock = -1 };
-	int r = look(&run, err, ret_differs, ret_sum);
-
-	fv_run_close(&run);
-	return r;
-}
-
 /* What the state says is attached, made so. */
 static int converge(struct fv_run *run, const char *const *strict, size_t n_strict,
-		    struct fv_err *err)
+		    const struct fv_uplink_choice *uplinks, struct fv_err *err)
 {
 	FV_CLEANUP(fv_guests_fini) struct fv_guests guests = {};
 	FV_CLEANUP(fv_topo_fini) struct fv_topo want = {};
@@ -401,9 +298,14 @@ static int converge(struct fv_run *run, const char *const *strict, size_t n_stri
 	int r;
 
 	r = fv_guests_find(run, strict, n_strict, err, &guests);
-	r = r ?: want_guests(run, &guests, err);
+	r = r ?: fv_run_want_guests(run, &guests, err);
+	if (!r && uplinks)
+		r = fv_run_set_uplinks(run, uplinks, err);
 	r = r ?: fv_topo_copy(&run->state.topo, err, &want);
-	return r ?: fv_run_converge(run, &want, &scope, err);
+	run->rules = guests.n ? &guests.rules : NULL;
+	r = r ?: fv_run_converge(run, &want, &scope, err);
+	run->rules = NULL;
+	return r;
 }
 
 /* For undoing. */
@@ -436,7 +338,7 @@ int fv_attach(const struct fv_options *opts, const char *const *targets, size_t 
 		r = fv_target_name(&run, targets[i], err, &names[i]);
 		r = r ?: fv_state_attach(&run.state, names[i], how->allow, how->no_sysctl, err);
 	}
-	r = r ?: converge(&run, (const char *const *)names, n, err);
+	r = r ?: converge(&run, (const char *const *)names, n, how ? &how->uplinks : NULL, err);
 	for (size_t i = 0; i < n; i++)
 		free(names[i]);
 	fv_run_close(&run);
@@ -477,7 +379,7 @@ int fv_detach(const struct fv_options *opts, const char *const *targets, size_t 
 		fv_state_detach(&run.state, 0);
 	for (size_t i = 0; i < n && !r; i++)
 		r = forget(&run, targets[i], err);
-	r = r ?: converge(&run, NULL, 0, err);
+	r = r ?: converge(&run, NULL, 0, NULL, err);
 	fv_run_close(&run);
 	return r;
 }

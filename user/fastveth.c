@@ -14,6 +14,7 @@
 
 #include "core/cleanup.h"
 #include "core/yaml.h"
+#include "guest.h"
 #include "run.h"
 
 #define DEFAULT_MTU 1500
@@ -91,8 +92,8 @@ static int complete(struct fv_run *run, struct fv_topo *want, struct fv_err *err
 	return r ?: free_port_names(run, want, err);
 }
 
-int fv_up(const struct fv_options *opts, const char *file, bool dry, struct fv_err *err,
-	  struct fv_actions *ret)
+int fv_up(const struct fv_options *opts, const char *file, const struct fv_uplink_choice *uplinks,
+	  bool dry, struct fv_err *err, struct fv_actions *ret)
 {
 	FV_CLEANUP(fv_topo_fini) struct fv_topo wanted = {}, all = {};
 	struct fv_scope scope = { .nets = &wanted };
@@ -106,6 +107,7 @@ int fv_up(const struct fv_options *opts, const char *file, bool dry, struct fv_e
 	r = fv_run_open(&run, opts, dry, err, ret);
 	if (r)
 		return r;
+	r = fv_run_set_uplinks(&run, uplinks, err);
 	/* In the order of before, or the rules would be the same in another order. */
 	for (size_t i = 0; i < run.state.topo.n_nets && !r; i++) {
 		struct fv_net *old = &run.state.topo.nets[i];

@@ -161,6 +161,7 @@ int fv_run_foresee(struct fv_run *run, struct fv_err *err)
 		return 0;
 	r = make_sysctls(run, err);
 	r = r ?: make_nft(run, err);
+	r = r ?: fv_uplinks_foresee(run, err);
 	return r ?: make_hostfw(run, err);
 }
 

@@ -444,6 +444,8 @@ static int open_dp(struct fv_run *run, struct fv_err *err)
 	int r;
 
 	r = fv_run_read_attached(run, err);
+	if (!r && !run->looking && !run->undoing)
+		r = fv_run_want_uplinks(run, &run->want, err);
 	if (r)
 		return r;
 	if (!run->want.n_nets && !run->n_attached) {

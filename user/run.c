@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "guest.h"
 #include "run.h"
 
 int fv_run_act(struct fv_run *run, enum fv_op op, const char *kind, const char *name,
@@ -286,6 +287,13 @@ static int execute(struct fv_run *run, struct fv_err *err)
 /* The topology that now holds becomes the state. */
 static int finish(struct fv_run *run, struct fv_err *err)
 {
+	int r = 0;
+
+	/* What was said of uplinks was said for these. */
+	if (!run->want.n_nets && !run->state.n_attached)
+		r = fv_state_set_uplinks(&run->state, NULL, 0, false, err);
+	if (r)
+		return r;
 	fv_topo_fini(&run->state.topo);
 	run->state.topo = run->want;
 	memset(&run->want, 0, sizeof(run->want));
@@ -305,6 +313,8 @@ static void swap_attached(struct fv_run *run)
 	run->n_attached = run->n_was_attached;
 	run->was_attached = attached;
 	run->n_was_attached = n;
+	if (run->rechosen)
+		fv_uplinks_swap(&run->state, &run->was);
 	if (!run->reattach)
 		return;
 	run->state.attached = run->was.attached;

@@ -90,11 +90,16 @@ struct fv_run {
 	struct fv_run_gone *gone;
 	size_t n_gone;
 
-	/* Attached ports: as they were, and as they shall be (the same unless fv_run_attach_to). */
+	/*
+	 * Attached ports and uplinks: as they were, and as they shall be. Ports are the same unless
+	 * reattach.
+	 */
 	bool reattach;
+	bool rechosen;			  /* uplinks are others than in was */
+	const struct fv_gate_list *rules; /* of the host, where they have been read; or NULL */
 	struct fv_dp_endpoint *was_attached, *attached;
 	size_t n_was_attached, n_attached;
-	struct fv_state was; /* its list of targets alone: for undoing */
+	struct fv_state was; /* its targets and uplinks alone: for undoing */
 };
 
 /* fv_run_open - lock, state, host; what a killed run left half done becomes part of state. */

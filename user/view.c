@@ -40,6 +40,11 @@ void fv_view_fini(struct fv_view *view)
 		free(view->eps[i].objections);
 	}
 	free(view->eps);
+	for (size_t i = 0; i < view->n_uplinks; i++) {
+		free(view->uplinks[i].problems);
+		free(view->uplinks[i].objections);
+	}
+	free(view->uplinks);
 	free(view->problems);
 	free(view->warnings);
 	fv_topo_fini(&view->topo);
@@ -136,6 +141,24 @@ static int read_stats(struct fv_run *run, struct fv_dp *dp, struct fv_view *view
 		v->reasons = s.r;
 	}
 	return 0;
+}
+
+static int read_uplink_stats(struct fv_dp *dp, struct fv_view *view, struct fv_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < view->n_uplinks && !r; i++) {
+		struct fv_view_uplink *u = &view->uplinks[i];
+		struct fv_stats s;
+
+		r = fv_dp_stats(dp, u->ifindex, err, &s);
+		if (r)
+			return r == -ENOENT ? 0 : r;
+		u->counted = true;
+		u->counters = s.c;
+		u->reasons = s.r;
+	}
+	return r;
 }
 
 static const struct {
@@ -364,6 +387,7 @@ int fv_look(unsigned int what, struct fv_err *err, struct fv_view *ret)
 		r = fv_dp_open(err, &dp);
 		if (!r)
 			r = read_stats(&run, dp, &view, err);
+		r = r ?: read_uplink_stats(dp, &view, err);
 		fv_dp_close(&dp);
 		r = r == -ENOENT ? 0 : r;
 	}
@@ -436,33 +460,38 @@ static int inspect_all(struct fv_dp *dp, struct fv_err *err, struct fv_inspect *
 	return 0;
 }
 
+static void inspect_at(struct fv_dp *dp, int ifindex, const char *device, struct fv_inspect *in)
+{
+	struct fv_attached a = {};
+
+	if (ifindex)
+		fv_dp_query(dp, ifindex, device, &a);
+	for (int k = 0; k < FV_PROG_COUNT; k++) {
+		const uint32_t ids[FV_PROG_COUNT] = {
+			[FV_PROG_FROM_NS] = a.uplink ? 0 : a.from_ns,
+			[FV_PROG_TO_NS] = a.uplink ? 0 : a.to_ns,
+			[FV_PROG_XDP_FROM_NS] = a.xdp_from_ns,
+			[FV_PROG_FROM_UPLINK] = a.uplink ? a.from_ns : 0,
+			[FV_PROG_TO_UPLINK] = a.uplink ? a.to_ns : 0,
+		};
+
+		if (!ids[k])
+			continue;
+		in->at[in->n_at].prog_id = ids[k];
+		strcpy(in->at[in->n_at++].device, device);
+	}
+}
+
 static int inspect_ports(struct fv_dp *dp, const struct fv_view *view, struct fv_err *err,
 			 struct fv_inspect *in)
 {
-	in->at = calloc(FV_PROG_COUNT * view->n_eps + 1, sizeof(*in->at));
+	in->at = calloc(FV_PROG_COUNT * (view->n_eps + view->n_uplinks) + 1, sizeof(*in->at));
 	if (!in->at)
 		return fv_err_oom(err);
-	for (size_t i = 0; i < view->n_eps; i++) {
-		const struct fv_view_ep *v = &view->eps[i];
-		struct fv_attached a = {};
-
-		if (v->ifindex)
-			fv_dp_query(dp, v->ifindex, v->ep->port, &a);
-		for (int k = 0; k < FV_PROG_COUNT; k++) {
-			const uint32_t ids[FV_PROG_COUNT] = {
-				[FV_PROG_FROM_NS] = a.uplink ? 0 : a.from_ns,
-				[FV_PROG_TO_NS] = a.uplink ? 0 : a.to_ns,
-				[FV_PROG_XDP_FROM_NS] = a.xdp_from_ns,
-				[FV_PROG_FROM_UPLINK] = a.uplink ? a.from_ns : 0,
-				[FV_PROG_TO_UPLINK] = a.uplink ? a.to_ns : 0,
-			};
-
-			if (!ids[k])
-				continue;
-			in->at[in->n_at].prog_id = ids[k];
-			strcpy(in->at[in->n_at++].device, v->ep->port);
-		}
-	}
+	for (size_t i = 0; i < view->n_eps; i++)
+		inspect_at(dp, view->eps[i].ifindex, view->eps[i].ep->port, in);
+	for (size_t i = 0; i < view->n_uplinks; i++)
+		inspect_at(dp, view->uplinks[i].ifindex, view->uplinks[i].device, in);
 	return 0;
 }
 

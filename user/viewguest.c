@@ -147,7 +147,8 @@ int fv_view_attached(struct fv_run *run, unsigned int what, struct fv_err *err,
 	int r;
 
 	r = fv_run_read_attached(run, err);
-	if (r || !run->n_attached)
+	r = r ?: fv_view_uplinks(run, err, view);
+	if (r || view->n_uplinks == run->n_attached)
 		return r;
 	r = fv_nsid_map(run->rt, err, &around.spaces, &around.n_spaces);
 	if (r)
@@ -156,7 +157,9 @@ int fv_view_attached(struct fv_run *run, unsigned int what, struct fv_err *err,
 	if (fv_engine_list(&why, &around.containers, &around.n_containers))
 		r = fv_view_line(&view->warnings, "%s", why.msg);
 	for (size_t i = 0; i < run->n_attached && !r; i++)
-		r = add_port(run, &run->attached[i], &around, what & FV_LOOK_ADDRESSES, err, view);
+		if (!run->attached[i].uplink)
+			r = add_port(run, &run->attached[i], &around, what & FV_LOOK_ADDRESSES, err,
+				     view);
 	return r ?: list_ports(run, view, err);
 }
 
@@ -178,7 +181,7 @@ static const struct fv_guest *guest_at(const struct fv_guests *guests, int ifind
 	return NULL;
 }
 
-static int add_reasons(const struct fv_gate_list *list, uint32_t allow, char **lines)
+int fv_view_reasons(const struct fv_gate_list *list, uint32_t allow, char **lines)
 {
 	int r = 0;
 
@@ -208,8 +211,8 @@ static int judge_port(struct fv_run *run, const struct fv_guests *guests, struct
 		r = fv_view_line(&v->problems, "no target of `attach` covers it any more");
 	if (r || !g)
 		return r;
-	r = add_reasons(&g->reasons, g->allow, &v->objections);
-	r = r ?: add_reasons(&guests->rules, g->allow, &v->objections);
+	r = fv_view_reasons(&g->reasons, g->allow, &v->objections);
+	r = r ?: fv_view_reasons(&guests->rules, g->allow, &v->objections);
 	if (!r && at->no_tcp)
 		r = fv_view_line(&v->objections, "window: TCP stays slow, its windows are strict "
 						 "(--no-sysctl)");
@@ -229,7 +232,7 @@ int fv_view_judge(struct fv_run *run, unsigned int what, struct fv_view *view, s
 	int r = 0;
 
 	if (!(what & (FV_LOOK_HEALTH | FV_LOOK_ATTACHED)) ||
-	    (!run->n_attached && !run->state.n_attached))
+	    (!run->n_attached && !run->state.n_attached && !view->topo.n_nets))
 		return 0;
 	if (!run->dp)
 		r = fv_dp_open(err, &run->dp);
@@ -239,6 +242,7 @@ int fv_view_judge(struct fv_run *run, unsigned int what, struct fv_view *view, s
 	for (size_t i = 0; i < view->n_eps && !r; i++)
 		if (view->eps[i].attached)
 			r = judge_port(run, &guests, &view->eps[i]);
+	r = r ?: fv_view_judge_uplinks(run, guests.n ? &guests.rules : NULL, view, err);
 	for (size_t i = 0; i < guests.n && !r; i++)
 		if (!attached_at(run, guests.g[i].link->ifindex))
 			r = fv_view_line(

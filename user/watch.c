@@ -220,14 +220,6 @@ static void look(struct watch *w)
 
 /* ---- waiting ---- */
 
-/* Only a device that can be a port, or the bridge of some, is worth a look. */
-static bool matters(const struct fv_monitor_event *e)
-{
-	if (e->what != FV_EVENT_LINK_NEW && e->what != FV_EVENT_LINK_GONE)
-		return true;
-	return e->is_veth || e->is_bridge || e->from_bridge;
-}
-
 static int take_events(struct watch *w, struct fv_err *err)
 {
 	struct fv_monitor_event event;
@@ -236,7 +228,7 @@ static int take_events(struct watch *w, struct fv_err *err)
 	int r;
 
 	while ((r = fv_monitor_read(w->monitor, err, &event)) == 1)
-		some |= matters(&event);
+		some = true;
 	if (r || !some)
 		return r;
 	now = now_ms();

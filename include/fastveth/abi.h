@@ -151,15 +151,15 @@ struct fv_flow6_key {
  */
 struct fv_flow {
 	__u64 made; /* ns: no two entries have the same. First, so written first: see fv_flow_judge */
-	__u64 proven; /* tick of the last proof */
-	__u64 since;  /* tick of the first one of this entry */
-	__u32 probed; /* tick (low bits) of the last packet that was sent to prove it */
-	__u32 len;    /* layer 3 bytes on a wire of the longest packet proven in this interval */
-	__u32 oif;    /* port or uplink that it came out of: redirect there */
-	__u8 ttl;     /* as it left the namespace */
-	__u8 dscp;    /* likewise: the upper six bits of TOS or traffic class */
-	__u8 hops;    /* TTL is lower by so much at the other end: 0 or 1 */
-	__u8 nat;     /* not 0: addresses or ports are others at the other end */
+	__u64 proven;	 /* tick of the last proof */
+	__u64 since;	 /* tick of the first one of this entry */
+	__u32 probed;	 /* tick (low bits) of the last packet that was sent to prove it */
+	__u32 len;	 /* layer 3 bytes on a wire of the longest packet proven in this interval */
+	__u32 oif;	 /* port or uplink that it came out of: redirect there */
+	__u8 ttl;	 /* as it left the namespace */
+	__u8 dscp;	 /* likewise: the upper six bits of TOS or traffic class */
+	__u8 hops;	 /* TTL is lower by so much at the other end: 0 or 1 */
+	__u8 nat;	 /* not 0: addresses or ports are others at the other end */
 	__u8 in_l2[12];	 /* Ethernet addresses as it left the namespace, destination first */
 	__u8 out_l2[12]; /* and at the other end */
 	/* One cache line so far. Of an uplink, what the host's path had made of these: */

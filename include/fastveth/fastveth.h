@@ -39,7 +39,7 @@ struct fv_action {
 	enum fv_op op;
 	char kind
 		[16]; /* "network", "endpoint", "share", "sysctl", "nftables", "program", "firewall",
-		       * "port"
+		       * "port", "uplink"
 		       */
 	char *name;
 	char *detail; /* may be NULL */
@@ -55,6 +55,14 @@ void fv_actions_fini(struct fv_actions *actions);
 /* The caller has what is needed, or -EPERM naming the capability that is missing. */
 int fv_check_privilege(struct fv_err *err);
 
+/* Which devices lead out of the host, as the user says; kept until he says otherwise, or all is gone. */
+struct fv_uplink_choice {
+	bool said;		  /* else it stays as it was */
+	bool none;		  /* there are to be none */
+	const char *const *names; /* n 0: those of the default routes, as at first */
+	size_t n;
+};
+
 /*
  * fv_up - create, or converge to, what the file says. With @dry nothing is changed (`plan`).
  * fv_down - remove networks: by name, or all of them (n 0). A name that no network has is an error
@@ -64,8 +72,8 @@ int fv_check_privilege(struct fv_err *err);
  * fv_del - one endpoint.
  * @ret: what was done; valid after a failure too.
  */
-int fv_up(const struct fv_options *opts, const char *file, bool dry, struct fv_err *err,
-	  struct fv_actions *ret);
+int fv_up(const struct fv_options *opts, const char *file, const struct fv_uplink_choice *uplinks,
+	  bool dry, struct fv_err *err, struct fv_actions *ret);
 int fv_down(const struct fv_options *opts, const char *const *networks, size_t n, bool missing_ok,
 	    struct fv_err *err, struct fv_actions *ret);
 /* Names of the networks in a file, without looking at anything else in it. */
@@ -83,6 +91,7 @@ int fv_del(const struct fv_options *opts, const char *name, struct fv_err *err,
 struct fv_attach {
 	uint32_t allow; /* mask of enum fv_gate: reasons to decline that do not count */
 	bool no_sysctl; /* leave nf_conntrack_tcp_be_liberal alone: TCP through conntrack stays slow */
+	struct fv_uplink_choice uplinks;
 };
 
 int fv_attach(const struct fv_options *opts, const char *const *targets, size_t n,
@@ -139,6 +148,19 @@ struct fv_view_ep {
 	char *problems;	       /* lines, NULL: healthy (fv_look with FV_LOOK_HEALTH) */
 };
 
+/* A device that leads out of the host. Counters are seen from outside: tx is what came in by it. */
+struct fv_view_uplink {
+	char device[16];
+	int ifindex;
+	bool counted; /* the two below are known */
+	struct fv_counters counters;
+	struct fv_reasons reasons;
+	bool declined;	  /* only counted: objections say why */
+	char *objections; /* lines: what speaks against a shortcut; NULL: nothing */
+	char hook[8];	  /* "tcx", "clsact"; "" for none */
+	char *problems;	  /* lines, NULL: healthy */
+};
+
 /* What this kernel offers, and so which ways of doing things are in use. */
 struct fv_view_kernel {
 	bool known; /* else it cannot run fastveth, or may not be asked: a warning says why */
@@ -156,6 +178,8 @@ struct fv_view {
 	struct fv_topo others; /* bridges with attached ports */
 	struct fv_view_ep *eps;
 	size_t n_eps;
+	struct fv_view_uplink *uplinks;
+	size_t n_uplinks;
 	struct fv_view_kernel kernel; /* with FV_LOOK_KERNEL */
 	char *problems;		      /* of the host as a whole, lines; NULL: none */
 	char *warnings;		      /* lines; NULL: none */

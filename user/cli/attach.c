@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* attach, detach. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "core/gate.h"
 
 struct how {
-	struct fv_attach a;
+	struct attach_words *w;
 	struct fv_err err;
 	bool all;
 };
@@ -21,10 +22,14 @@ static int set_how(int val, const char *arg, void *data)
 
 	switch (val) {
 	case 'a':
-		r = fv_gate_parse(arg, &how->err, &how->a.allow);
+		r = fv_gate_parse(arg, &how->err, &how->w->how.allow);
 		break;
 	case 's':
-		how->a.no_sysctl = true;
+		how->w->how.no_sysctl = true;
+		break;
+	case 'u':
+		if (!uplink_word(&how->w->uplinks, arg))
+			r = fv_err_set(&how->err, -EINVAL, UPLINK_WRONG, arg);
 		break;
 	case 'A':
 		how->all = true;
@@ -49,44 +54,47 @@ static int print_ports(const struct cli *cli, const struct fv_actions *actions)
 		return cli_failed(&err);
 	if (!cli->json) {
 		ports_text(&view, true);
+		uplinks_text(&view);
 		return EXIT_DONE;
 	}
 	ports = json_array();
 	for (size_t i = 0; i < view.n_eps; i++)
 		if (view.eps[i].attached)
 			json_array_append_new(ports, port_json(&view.eps[i]));
-	return cli_json(json_pack("{s:b, s:o}", "changed", actions->n > 0, "ports", ports));
+	return cli_json(json_pack("{s:b, s:o, s:o}", "changed", actions->n > 0, "ports", ports,
+				  "uplinks", uplinks_json(&view)));
 }
 
-int attach_options(struct cli *cli, int argc, char **argv, struct fv_attach *ret)
+int attach_options(struct cli *cli, int argc, char **argv, struct attach_words *ret)
 {
 	static const struct option own[] = {
 		{ "allow", required_argument, NULL, 'a' },
 		{ "no-sysctl", no_argument, NULL, 's' },
+		{ "uplink", required_argument, NULL, 'u' },
 		{},
 	};
-	struct how how = {};
+	struct how how = { .w = ret };
 	int at = cli_options(cli, argc, argv, own, set_how, &how, 0, 1 << 20);
 
-	if (at == argc && (how.a.allow || how.a.no_sysctl)) {
+	ret->how.uplinks = ret->uplinks.choice;
+	if (at == argc && (ret->how.allow || ret->how.no_sysctl)) {
 		cli_usage(argv[0], "%s: missing TARGET", argv[0]);
 		return -1;
 	}
-	*ret = how.a;
 	return at;
 }
 
 int cmd_attach(struct cli *cli, int argc, char **argv)
 {
 	FV_CLEANUP(fv_actions_fini) struct fv_actions actions = {};
-	struct fv_attach how = {};
-	int at = attach_options(cli, argc, argv, &how);
+	struct attach_words words = {};
+	int at = attach_options(cli, argc, argv, &words);
 	struct fv_options opts = cli_change(cli);
 	struct fv_err err = {};
 
 	if (at < 0)
 		return EXIT_USAGE;
-	if (fv_attach(&opts, (const char *const *)argv + at, argc - at, &how, &err, &actions))
+	if (fv_attach(&opts, (const char *const *)argv + at, argc - at, &words.how, &err, &actions))
 		return cli_done(cli, -1, &err, &actions);
 	return print_ports(cli, &actions);
 }

@@ -134,16 +134,31 @@ int cli_done(const struct cli *cli, int r, const struct fv_err *err,
 	return EXIT_DONE;
 }
 
+static int set_uplink(int val, const char *arg, void *data)
+{
+	struct fv_err err = {};
+
+	(void)val;
+	if (uplink_word(data, arg))
+		return 0;
+	fv_err_set(&err, -EINVAL, UPLINK_WRONG, arg);
+	cli_failed(&err);
+	return -EINVAL;
+}
+
 static int up_or_plan(struct cli *cli, int argc, char **argv, bool dry)
 {
+	static const struct option own[] = { { "uplink", required_argument, NULL, 'u' }, {} };
 	FV_CLEANUP(fv_actions_fini) struct fv_actions actions = {};
-	int at = cli_options(cli, argc, argv, NULL, NULL, NULL, 1, 1);
+	struct uplink_words uplinks = {};
+	int at = cli_options(cli, argc, argv, own, set_uplink, &uplinks, 1, 1);
 	struct fv_options opts = cli_change(cli);
 	struct fv_err err = {};
 
 	if (at < 0)
 		return EXIT_USAGE;
-	return cli_done(cli, fv_up(&opts, argv[at], dry, &err, &actions), &err, &actions);
+	return cli_done(cli, fv_up(&opts, argv[at], &uplinks.choice, dry, &err, &actions), &err,
+			&actions);
 }
 
 int cmd_up(struct cli *cli, int argc, char **argv)

@@ -21,6 +21,8 @@ struct cli {
 	char command[256]; /* our command line, shortened */
 };
 
+struct table;
+
 struct verb {
 	const char *name;
 	const char *synopsis; /* what follows the name */
@@ -70,8 +72,30 @@ int cli_done(const struct cli *cli, int r, const struct fv_err *err,
 const char *cli_op_word(enum fv_op op);
 void cli_op_sign(const struct cli *cli, enum fv_op op);
 void cli_action(const struct cli *cli, const struct fv_action *a);
+/* uplinks.c: DEV, "none" or "auto" after --uplink, added to what was said before; false: wrong. */
+struct uplink_words {
+	const char *names[32];
+	struct fv_uplink_choice choice;
+};
+#define UPLINK_WRONG "--uplink %s: a device, or \"none\" or \"auto\" alone"
+bool uplink_word(struct uplink_words *words, const char *word);
+/* What `stats` and `status` say of uplinks. */
+json_t *uplinks_stats_json(const struct fv_view *view);
+void uplinks_stats_text(const struct fv_view *view);
+json_t *uplinks_json(const struct fv_view *view);
+void uplinks_text(const struct fv_view *view);
+/* show.c: a table's cells and JSON for the same in both. */
+json_t *lines_json(const char *lines);
+json_t *counters_json(json_t *to, const struct fv_counters *c, const struct fv_reasons *r);
+void counters_cells(struct table *t, const struct fv_counters *c, const struct fv_reasons *r);
+void why_cell(struct table *t, const char *problems, const char *objections);
+
 /* attach.c: words of attach and watch: as cli_options. */
-int attach_options(struct cli *cli, int argc, char **argv, struct fv_attach *ret);
+struct attach_words {
+	struct fv_attach how;
+	struct uplink_words uplinks;
+};
+int attach_options(struct cli *cli, int argc, char **argv, struct attach_words *ret);
 /* Print a JSON value on one line and let go of it. */
 int cli_json(json_t *j);
 /* Whatever was printed is out: @status, or EXIT_FAILED after a message. */
@@ -89,8 +113,6 @@ json_t *port_json(const struct fv_view_ep *v);
 void ports_text(const struct fv_view *view, bool attached_only);
 
 /* ---- tables ---- */
-
-struct table;
 
 struct table *table_new(const char *const *columns); /* NULL-terminated; "<NAME" is left-aligned */
 /* One cell after another, row by row; printf-like. */

@@ -18,7 +18,7 @@ json_t *int_or_null(uint64_t n)
 	return n ? json_integer(n) : json_null();
 }
 
-static json_t *lines_json(const char *lines)
+json_t *lines_json(const char *lines)
 {
 	json_t *list = json_array();
 
@@ -180,51 +180,46 @@ static json_t *way_json(uint64_t packets, uint64_t bytes, uint64_t shortcut_pack
 			 "shortcut_bytes", (json_int_t)shortcut_bytes);
 }
 
-static json_t *stats_json(const struct fv_view_ep *v)
+json_t *counters_json(json_t *to, const struct fv_counters *c, const struct fv_reasons *r)
 {
-	const struct fv_counters *c = &v->counters;
-	json_t *ep = ep_json(v), *slow = json_object(), *drop = json_object();
+	json_t *slow = json_object(), *drop = json_object();
 
-	json_object_set_new(ep, "rx",
+	json_object_set_new(to, "rx",
 			    way_json(c->rx_shortcut_packets + c->rx_other_packets,
 				     c->rx_shortcut_bytes + c->rx_other_bytes,
 				     c->rx_shortcut_packets, c->rx_shortcut_bytes));
-	json_object_set_new(ep, "tx",
+	json_object_set_new(to, "tx",
 			    way_json(c->tx_shortcut_packets + c->tx_other_packets,
 				     c->tx_shortcut_bytes + c->tx_other_bytes,
 				     c->tx_shortcut_packets, c->tx_shortcut_bytes));
 	for (int i = 0; i < FV_SLOW_COUNT; i++)
-		if (v->reasons.slow[i])
-			json_object_set_new(slow, fv_slow_name(i),
-					    json_integer(v->reasons.slow[i]));
+		if (r->slow[i])
+			json_object_set_new(slow, fv_slow_name(i), json_integer(r->slow[i]));
 	for (int i = 0; i < FV_DROP_COUNT; i++)
-		if (v->reasons.drop[i])
-			json_object_set_new(drop, fv_drop_name(i),
-					    json_integer(v->reasons.drop[i]));
-	json_object_set_new(ep, "slow", slow);
-	json_object_set_new(ep, "drop", drop);
-	return ep;
+		if (r->drop[i])
+			json_object_set_new(drop, fv_drop_name(i), json_integer(r->drop[i]));
+	json_object_set_new(to, "slow", slow);
+	json_object_set_new(to, "drop", drop);
+	return to;
 }
 
-static void stats_row(struct table *t, const struct fv_view_ep *v)
+void counters_cells(struct table *t, const struct fv_counters *c, const struct fv_reasons *r)
 {
-	const struct fv_counters *c = &v->counters;
 	uint64_t slow = 0, drop = 0;
 	char why[512] = "";
 
 	for (int i = 0; i < FV_SLOW_COUNT; i++) {
-		slow += v->reasons.slow[i];
-		if (v->reasons.slow[i])
+		slow += r->slow[i];
+		if (r->slow[i])
 			snprintf(why + strlen(why), sizeof(why) - strlen(why), " %s %lu",
-				 fv_slow_name(i), (unsigned long)v->reasons.slow[i]);
+				 fv_slow_name(i), (unsigned long)r->slow[i]);
 	}
 	for (int i = 0; i < FV_DROP_COUNT; i++) {
-		drop += v->reasons.drop[i];
-		if (v->reasons.drop[i])
+		drop += r->drop[i];
+		if (r->drop[i])
 			snprintf(why + strlen(why), sizeof(why) - strlen(why), " %s %lu",
-				 fv_drop_name(i), (unsigned long)v->reasons.drop[i]);
+				 fv_drop_name(i), (unsigned long)r->drop[i]);
 	}
-	table_cell(t, "%s", v->ep->name);
 	table_cell(t, "%lu", (unsigned long)(c->rx_shortcut_packets + c->rx_other_packets));
 	table_cell(t, "%lu", (unsigned long)(c->rx_shortcut_bytes + c->rx_other_bytes));
 	table_cell(t, "%lu", (unsigned long)c->rx_shortcut_packets);
@@ -273,14 +268,20 @@ int cmd_stats(struct cli *cli, int argc, char **argv)
 
 		if ((at < argc && strcmp(argv[at], v->ep->name)) || v->ep->share)
 			continue;
-		if (cli->json)
-			json_array_append_new(eps, stats_json(v));
-		else
-			stats_row(t, v);
+		if (cli->json) {
+			json_array_append_new(eps,
+					      counters_json(ep_json(v), &v->counters, &v->reasons));
+		} else {
+			table_cell(t, "%s", v->ep->name);
+			counters_cells(t, &v->counters, &v->reasons);
+		}
 	}
 	if (cli->json)
-		return cli_json(json_pack("{s:o}", "endpoints", eps));
+		return cli_json(json_pack("{s:o, s:o}", "endpoints", eps, "uplinks",
+					  at < argc ? json_array() : uplinks_stats_json(&view)));
 	table_print(&t);
+	if (at == argc)
+		uplinks_stats_text(&view);
 	return EXIT_DONE;
 }
 
@@ -314,6 +315,8 @@ static bool healthy(const struct fv_view *view)
 
 	for (size_t i = 0; i < view->n_eps; i++)
 		ok &= !view->eps[i].problems;
+	for (size_t i = 0; i < view->n_uplinks; i++)
+		ok &= !view->uplinks[i].problems;
 	return ok;
 }
 
@@ -348,9 +351,10 @@ static json_t *status_json(const struct fv_view *view)
 			continue;
 		json_array_append_new(ports, port_json(v));
 	}
-	return json_pack("{s:b, s:o, s:[], s:o, s:o, s:o}", "healthy", healthy(view), "ports",
-			 ports, "uplinks", "problems", lines_json(view->problems), "warnings",
-			 lines_json(view->warnings), "kernel", kernel_json(&view->kernel));
+	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o}", "healthy", healthy(view), "ports", ports,
+			 "uplinks", uplinks_json(view), "problems", lines_json(view->problems),
+			 "warnings", lines_json(view->warnings), "kernel",
+			 kernel_json(&view->kernel));
 }
 
 static void print_lines(const char *prefix, const char *lines)
@@ -364,9 +368,9 @@ static void print_lines(const char *prefix, const char *lines)
 }
 
 /* The first line of all in the row, the others below it. */
-static void why_cell(struct table *t, const struct fv_view_ep *v)
+void why_cell(struct table *t, const char *problems, const char *objections)
 {
-	const char *lines[] = { v->problems, v->objections };
+	const char *lines[] = { problems, objections };
 	bool first = true;
 
 	for (size_t i = 0; i < FV_ARRAY_SIZE(lines); i++) {
@@ -404,7 +408,7 @@ void ports_text(const struct fv_view *view, bool attached_only)
 		table_cell(t, v->netns ? "%lu" : "-", (unsigned long)v->netns);
 		table_cell(t, "%s", *v->hook ? v->hook : "none");
 		table_cell(t, "%s", state_of(v));
-		why_cell(t, v);
+		why_cell(t, v->problems, v->objections);
 	}
 	table_print(&t);
 }
@@ -412,6 +416,7 @@ void ports_text(const struct fv_view *view, bool attached_only)
 static void status_text(const struct cli *cli, const struct fv_view *view)
 {
 	ports_text(view, false);
+	uplinks_text(view);
 	kernel_text(&view->kernel);
 	print_lines("problem: ", view->problems);
 	print_lines("warning: ", view->warnings);

@@ -134,8 +134,8 @@ static void on_ready(void *data)
 
 int cmd_watch(struct cli *cli, int argc, char **argv)
 {
-	struct fv_attach how = {};
-	int at = attach_options(cli, argc, argv, &how);
+	struct attach_words words = {};
+	int at = attach_options(cli, argc, argv, &words);
 	struct fv_watcher watcher = {
 		.port = on_port,
 		.action = on_action,
@@ -154,6 +154,6 @@ int cmd_watch(struct cli *cli, int argc, char **argv)
 	opts.progress = NULL;
 	catch_signals();
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	r = fv_watch(&opts, (const char *const *)argv + at, argc - at, &how, &watcher, &err);
+	r = fv_watch(&opts, (const char *const *)argv + at, argc - at, &words.how, &watcher, &err);
 	return r ? cli_failed(&err) : EXIT_DONE;
 }

@@ -33,6 +33,9 @@ void fv_state_fini(struct fv_state *state)
 	for (size_t i = 0; i < state->n_attached; i++)
 		free(state->attached[i].target);
 	free(state->attached);
+	for (size_t i = 0; i < state->n_uplinks; i++)
+		free(state->uplinks[i]);
+	free(state->uplinks);
 	free(state->clsact);
 	for (size_t i = 0; i < state->n_saved; i++) {
 		free(state->saved[i].path);
@@ -46,9 +49,9 @@ void fv_state_fini(struct fv_state *state)
 
 static bool is_empty(const struct fv_state *state)
 {
-	return !state->topo.n_nets && !state->n_attached && !state->n_clsact && !state->n_saved &&
-	       !state->nft && !state->mounted_bpffs && !state->made_etc_netns &&
-	       !state->made_run_netns;
+	return !state->topo.n_nets && !state->n_attached && !state->n_uplinks &&
+	       !state->no_uplinks && !state->n_clsact && !state->n_saved && !state->nft &&
+	       !state->mounted_bpffs && !state->made_etc_netns && !state->made_run_netns;
 }
 
 static int find_home(struct fv_err *err, struct home *ret)

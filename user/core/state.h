@@ -49,6 +49,10 @@ struct fv_state {
 	struct fv_topo topo; /* resolved */
 	struct fv_attached_to *attached;
 	size_t n_attached;
+	/* Devices that lead out, as the user said; none said: by the default route. */
+	char **uplinks;
+	size_t n_uplinks;
+	bool no_uplinks; /* said: none at all */
 	struct fv_made_clsact *clsact;
 	size_t n_clsact;
 	struct fv_saved *saved;
@@ -90,6 +94,12 @@ size_t fv_state_attached(const struct fv_state *state, const char *target);
 int fv_state_attach(struct fv_state *state, const char *target, uint32_t allow, bool no_sysctl,
 		    struct fv_err *err);
 void fv_state_detach(struct fv_state *state, size_t i);
+/*
+ * fv_state_set_uplinks - what the user says of them from now on.
+ * @none: there are to be none; else with n 0 it is the default again
+ */
+int fv_state_set_uplinks(struct fv_state *state, const char *const *names, size_t n, bool none,
+			 struct fv_err *err);
 /* Devices of fv_state.clsact. */
 int fv_state_clsact_add(struct fv_state *state, const char *port, int ifindex, struct fv_err *err);
 bool fv_state_clsact_has(const struct fv_state *state, int ifindex);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The part of the state that `attach` keeps: lists that are short. */
+/* The part of the state that is about what is not ours: lists that are short. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +46,29 @@ void fv_state_detach(struct fv_state *state, size_t i)
 	state->n_attached--;
 	memmove(&state->attached[i], &state->attached[i + 1],
 		(state->n_attached - i) * sizeof(*state->attached));
+}
+
+int fv_state_set_uplinks(struct fv_state *state, const char *const *names, size_t n, bool none,
+			 struct fv_err *err)
+{
+	char **copies = calloc(n + 1, sizeof(*copies));
+	bool whole = copies;
+
+	for (size_t i = 0; whole && i < n; i++)
+		whole = (copies[i] = strdup(names[i])) != NULL;
+	for (size_t i = 0; whole && i < state->n_uplinks; i++)
+		free(state->uplinks[i]);
+	if (!whole) {
+		for (size_t i = 0; copies && i < n; i++)
+			free(copies[i]);
+		free(copies);
+		return fv_err_oom(err);
+	}
+	free(state->uplinks);
+	state->uplinks = copies;
+	state->n_uplinks = n;
+	state->no_uplinks = none;
+	return 0;
 }
 
 int fv_state_clsact_add(struct fv_state *state, const char *port, int ifindex, struct fv_err *err)

@@ -124,7 +124,7 @@ static int pack_attached(const struct fv_state *state, struct fv_err *err, json_
 int fv_state_pack(const struct fv_state *state, struct fv_err *err, struct json_t **ret)
 {
 	json_auto_t *nets = json_array(), *saved = json_array();
-	json_auto_t *attached = NULL, *clsact = NULL;
+	json_auto_t *attached = NULL, *clsact = NULL, *uplinks = json_array();
 	json_error_t why;
 	int r;
 
@@ -141,6 +141,9 @@ int fv_state_pack(const struct fv_state *state, struct fv_err *err, struct json_
 		if (json_array_append_new(nets, net))
 			return fv_err_oom(err);
 	}
+	for (size_t i = 0; i < state->n_uplinks; i++)
+		if (json_array_append_new(uplinks, json_string(state->uplinks[i])))
+			return pack_failed("uplink", state->uplinks[i], "it is not UTF-8", err);
 	for (size_t i = 0; i < state->n_saved; i++) {
 		const struct fv_saved *s = &state->saved[i];
 		json_t *entry = json_pack_ex(&why, 0, "{s:s, s:s, s:s}", "path", s->path, "old",
@@ -151,9 +154,10 @@ int fv_state_pack(const struct fv_state *state, struct fv_err *err, struct json_
 		if (json_array_append_new(saved, entry))
 			return fv_err_oom(err);
 	}
-	*ret = json_pack_ex(&why, 0, "{s:O, s:O, s:O, s:O, s:s*, s:b, s:b, s:b}", "networks", nets,
-			    "attached", attached, "clsact", clsact, "saved", saved, "nft",
-			    state->nft, "mounted_bpffs", (int)state->mounted_bpffs,
+	*ret = json_pack_ex(&why, 0, "{s:O, s:O, s:O, s:b, s:O, s:O, s:s*, s:b, s:b, s:b}",
+			    "networks", nets, "attached", attached, "uplinks", uplinks,
+			    "no_uplinks", (int)state->no_uplinks, "clsact", clsact, "saved", saved,
+			    "nft", state->nft, "mounted_bpffs", (int)state->mounted_bpffs,
 			    "made_etc_netns", (int)state->made_etc_netns, "made_run_netns",
 			    (int)state->made_run_netns);
 	return *ret ? 0 : pack_failed("nftables table", "inet fastveth", why.text, err);
@@ -385,16 +389,34 @@ static int unpack_clsact(const json_t *list, struct fv_err *err, struct fv_state
 	return 0;
 }
 
+static int unpack_uplinks(const json_t *list, bool none, struct fv_err *err, struct fv_state *state)
+{
+	size_t n = json_array_size(list);
+	FV_AUTO_FREE const char **names = calloc(n + 1, sizeof(*names));
+
+	if (!names)
+		return fv_err_oom(err);
+	for (size_t i = 0; i < n; i++) {
+		names[i] = json_string_value(json_array_get(list, i));
+		if (!names[i])
+			return fv_err_set(err, -EINVAL, "\"uplinks\": no text");
+		if (fv_ifname_check(names[i], err))
+			return -EINVAL;
+	}
+	return fv_state_set_uplinks(state, names, n, none, err);
+}
+
 int fv_state_unpack(struct json_t *root, struct fv_err *err, struct fv_state *ret)
 {
-	int mounted_bpffs, made_etc_netns, made_run_netns, r = 0;
+	int mounted_bpffs, made_etc_netns, made_run_netns, no_uplinks = 0, r = 0;
 	const char *nft = NULL;
-	json_t *nets, *saved, *from, *attached = NULL, *clsact = NULL;
+	json_t *nets, *saved, *from, *attached = NULL, *clsact = NULL, *uplinks = NULL;
 	json_error_t why;
 	size_t i;
 
-	if (json_unpack_ex(root, &why, 0, "{s:o, s?o, s?o, s:o, s?s, s:b, s:b, s:b}", "networks",
-			   &nets, "attached", &attached, "clsact", &clsact, "saved", &saved, "nft",
+	if (json_unpack_ex(root, &why, 0, "{s:o, s?o, s?o, s?b, s?o, s:o, s?s, s:b, s:b, s:b}",
+			   "networks", &nets, "attached", &attached, "uplinks", &uplinks,
+			   "no_uplinks", &no_uplinks, "clsact", &clsact, "saved", &saved, "nft",
 			   &nft, "mounted_bpffs", &mounted_bpffs, "made_etc_netns", &made_etc_netns,
 			   "made_run_netns", &made_run_netns))
 		return fv_err_set(err, -EINVAL, "%s", why.text);
@@ -414,6 +436,8 @@ int fv_state_unpack(struct json_t *root, struct fv_err *err, struct fv_state *re
 	}
 	if (!r)
 		r = unpack_attached(attached, err, ret);
+	if (!r)
+		r = unpack_uplinks(uplinks, no_uplinks, err, ret);
 	if (!r)
 		r = unpack_clsact(clsact, err, ret);
 	return r ? r : unpack_saved(saved, err, ret);

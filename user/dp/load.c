@@ -14,7 +14,7 @@
 #define MIN_SLOTS 1024
 #define MAX_SUBNETS (4 * FV_NETWORK_ID_MAX)
 #define NAT_MARK ".rodata.nat" /* constants that fastveth_nat.bpf.c has beyond the other */
-#define NO_FLOWS 16 /* an LRU hash of less is refused by some kernels */
+#define NO_FLOWS 16	       /* an LRU hash of less is refused by some kernels */
 
 /* The first warning of libbpf since a load began: the others follow from it. */
 static char libbpf_says[512];

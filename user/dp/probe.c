@@ -138,10 +138,8 @@ static const char *const drop_names[FV_DROP_COUNT] = {
 };
 
 static const char *const prog_names[FV_PROG_COUNT] = {
-	[FV_PROG_FROM_NS] = "fv_from_ns",
-	[FV_PROG_TO_NS] = "fv_to_ns",
-	[FV_PROG_XDP_FROM_NS] = "fv_xdp_from_ns",
-	[FV_PROG_FROM_UPLINK] = "fv_from_uplink",
+	[FV_PROG_FROM_NS] = "fv_from_ns",	  [FV_PROG_TO_NS] = "fv_to_ns",
+	[FV_PROG_XDP_FROM_NS] = "fv_xdp_from_ns", [FV_PROG_FROM_UPLINK] = "fv_from_uplink",
 	[FV_PROG_TO_UPLINK] = "fv_to_uplink",
 };
 

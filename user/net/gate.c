@@ -209,7 +209,7 @@ struct filter {
 static bool is_ours(const struct filter *f)
 {
 	return strcmp(f->kind, "bpf") == 0 && f->pref == OUR_PRIORITY && f->handle == OUR_HANDLE &&
-	       (strncmp(f->name, "fv_from_ns", 10) == 0 || strncmp(f->name, "fv_to_ns", 8) == 0);
+	       (strncmp(f->name, "fv_from_", 8) == 0 || strncmp(f->name, "fv_to_", 6) == 0);
 }
 
 static bool parse_filter(const struct nlmsghdr *nlh, void *item)

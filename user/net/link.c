@@ -214,7 +214,9 @@ bool fv_link_parse(const struct nlmsghdr *nlh, void *item)
 	fv_attr_table(nlh, sizeof(*ifi), tb, FV_ARRAY_SIZE(tb));
 
 	link->ifindex = ifi->ifi_index;
+	link->type = ifi->ifi_type;
 	link->up = ifi->ifi_flags & IFF_UP;
+	link->loopback = ifi->ifi_flags & IFF_LOOPBACK;
 	link->peer_nsid = -1;
 	fv_attr_str(tb[IFLA_IFNAME], link->name, sizeof(link->name));
 	fv_attr_str(tb[IFLA_IFALIAS], link->alias, sizeof(link->alias));

@@ -36,7 +36,9 @@ static const struct {
 	int bus;
 	unsigned int groups;
 } sources[N_SOURCES] = {
-	[ROUTE] = { "devices", NETLINK_ROUTE, GROUP(RTNLGRP_LINK) | GROUP(RTNLGRP_TC) },
+	[ROUTE] = { "devices", NETLINK_ROUTE,
+		    GROUP(RTNLGRP_LINK) | GROUP(RTNLGRP_TC) | GROUP(RTNLGRP_IPV4_ROUTE) |
+			    GROUP(RTNLGRP_IPV6_ROUTE) },
 	[NFTABLES] = { "nftables", NETLINK_NETFILTER, GROUP(NFNLGRP_NFTABLES) },
 	[XFRM] = { "IPsec policies", NETLINK_XFRM, GROUP(XFRMNLGRP_POLICY) },
 };
@@ -198,6 +200,16 @@ static bool take_tc(const struct nlmsghdr *nlh, struct fv_monitor_event *ret)
 	return true;
 }
 
+/* Only what may lead to another uplink is told: a host can have many routes. */
+static bool take_route(const struct nlmsghdr *nlh, struct fv_monitor_event *ret)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+
+	ret->what = FV_EVENT_ROUTE;
+	return mnl_nlmsg_get_payload_len(nlh) >= sizeof(*rtm) && !rtm->rtm_dst_len &&
+	       !(rtm->rtm_flags & RTM_F_CLONED);
+}
+
 static bool take(const struct nlmsghdr *nlh, struct fv_monitor_event *ret)
 {
 	memset(ret, 0, sizeof(*ret));
@@ -205,6 +217,9 @@ static bool take(const struct nlmsghdr *nlh, struct fv_monitor_event *ret)
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
 		return take_link(nlh, ret);
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		return take_route(nlh, ret);
 	case RTM_NEWQDISC:
 	case RTM_DELQDISC:
 	case RTM_NEWTCLASS:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What changes in a network namespace, told by the kernel: devices, traffic control, nftables
- * rules, IPsec policies.
+ * What changes in a network namespace, told by the kernel: devices, default routes, traffic
+ * control, nftables rules, IPsec policies.
  *
  * Everything is subscribed to when fv_monitor_open() returns: what is listed after that misses
  * nothing, as what changes during the listing comes as an event, too. An event says that something
@@ -25,6 +25,7 @@ struct fv_monitor;
 enum fv_event {
 	FV_EVENT_LINK_NEW,  /* a device is there, or something about it changed */
 	FV_EVENT_LINK_GONE, /* deleted, or moved to another namespace */
+	FV_EVENT_ROUTE,	    /* a default route came or went */
 	FV_EVENT_TC,	    /* a qdisc, class, filter, chain or action */
 	FV_EVENT_RULES, /* nftables (so iptables-nft, too): one for all that was changed so far */
 	FV_EVENT_XFRM,	/* IPsec policies: the same */

@@ -201,6 +201,18 @@ static void parse_via(const struct nlattr *attr, struct fv_ip *ret)
 	memcpy(ret->b, via->rtvia_addr, sizeof(ret->b));
 }
 
+static void parse_hops(const struct nlattr *attr, int hops[FV_ROUTE_HOPS])
+{
+	const struct rtnexthop *nh = mnl_attr_get_payload(attr);
+	int left = mnl_attr_get_payload_len(attr);
+
+	for (size_t i = 0; i < FV_ROUTE_HOPS && RTNH_OK(nh, left); i++) {
+		hops[i] = nh->rtnh_ifindex;
+		left -= RTNH_ALIGN(nh->rtnh_len);
+		nh = RTNH_NEXT(nh);
+	}
+}
+
 bool fv_route_parse(const struct nlmsghdr *nlh, void *item)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
@@ -223,6 +235,8 @@ bool fv_route_parse(const struct nlmsghdr *nlh, void *item)
 	parse_via(tb[RTA_VIA], &route->via);
 	fv_attr_ip(tb[RTA_PREFSRC], rtm->rtm_family, &route->src);
 	fv_attr_bytes(tb[RTA_OIF], &route->oif, sizeof(route->oif));
+	if (tb[RTA_MULTIPATH])
+		parse_hops(tb[RTA_MULTIPATH], route->hops);
 	fv_attr_bytes(tb[RTA_PRIORITY], &route->metric, sizeof(route->metric));
 	route->type = rtm->rtm_type;
 	route->protocol = rtm->rtm_protocol;

@@ -85,7 +85,9 @@ struct fv_link {
 	uint8_t mac[6];
 	uint32_t mtu;
 	uint32_t group;
-	bool up;	   /* IFF_UP */
+	uint16_t type; /* ARPHRD_*: what a frame on it begins with */
+	bool up;       /* IFF_UP */
+	bool loopback;
 	int peer_ifindex;  /* IFLA_LINK; 0: none */
 	int peer_nsid;	   /* IFLA_LINK_NETNSID; -1: none, same namespace */
 	int master;	   /* IFLA_MASTER: ifindex of the bridge (bond, ...) it is in; 0: none */
@@ -140,6 +142,8 @@ int fv_addr_dump(struct fv_rtnl *rt, struct fv_err *err, struct fv_addr **ret, s
 #define FV_RTPROT 0xf5 /* route protocol of all our routes: what proves them ours */
 #define FV_ROUTE_MAIN 254
 
+#define FV_ROUTE_HOPS 8
+
 struct fv_route {
 	struct fv_prefix dst; /* len 0 and the family: default */
 	struct fv_ip via;     /* family 0: none */
@@ -150,6 +154,7 @@ struct fv_route {
 	uint32_t table;	      /* 0 means main */
 	uint32_t metric;
 	bool onlink;
+	int hops[FV_ROUTE_HOPS]; /* of several next hops, the devices; 0: no more */
 };
 
 int fv_route_add(struct fv_rtnl *rt, const struct fv_route *route, enum fv_rtnl_accept accept,
@@ -159,7 +164,7 @@ int fv_route_delete(struct fv_rtnl *rt, const struct fv_route *route, enum fv_rt
 		    struct fv_err *err);
 /*
  * Both families, every table; cached and local-table routes left out. One with several next
- * hops has neither oif nor via.
+ * hops has neither oif nor via, but the devices of the first of them in hops.
  */
 int fv_route_dump(struct fv_rtnl *rt, struct fv_err *err, struct fv_route **ret, size_t *ret_n);
 
