@@ -137,7 +137,8 @@ static int attach_port(struct fv_run *run, const struct fv_dp_endpoint *e, bool 
 	}
 	if (!was)
 		return fv_run_act(run, FV_OP_CREATE, kind_of(e), link->name, err, NULL);
-	if (!lacks && !*changed)
+	/* That all are replaced is told by the plan. */
+	if ((!lacks || all) && !*changed)
 		return 0;
 	return fv_run_act(run, FV_OP_CHANGE, kind_of(e), link->name, err, "%s",
 			  *changed ? changed : "programs");

@@ -121,7 +121,7 @@ static int look(struct fv_run *run, struct fv_err *err, bool *ret_differs, uint6
 int fv_attach_look(struct fv_err *err, bool *ret_differs, uint64_t *ret_sum)
 {
 	const struct fv_options opts = {};
-	struct fv_run run = { .opts = &opts, .dry = true, .looking = true, .lock = -1 };
+	struct fv_run run = { .opts = &opts, .dry = true, .lock = -1 };
 	int r = look(&run, err, ret_differs, ret_sum);
 
 	fv_run_close(&run);

@@ -440,12 +440,10 @@ static int say(struct fv_run *run, struct fv_err *err)
 
 static int open_dp(struct fv_run *run, struct fv_err *err)
 {
+	int r = fv_run_read_attached(run, err);
 	unsigned int what;
-	int r;
 
-	r = fv_run_read_attached(run, err);
-	if (!r && !run->looking && !run->undoing)
-		r = fv_run_want_uplinks(run, &run->want, err);
+	r = r ?: fv_run_want_uplinks(run, &run->want, err);
 	if (r)
 		return r;
 	if (!run->want.n_nets && !run->n_attached) {

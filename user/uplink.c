@@ -224,6 +224,9 @@ int fv_run_want_uplinks(struct fv_run *run, const struct fv_topo *topo, struct f
 	size_t n = 0;
 	int r;
 
+	/* Those of before are what is looked at, or is to be again. */
+	if (run->looking || run->undoing)
+		return 0;
 	r = fv_uplinks_find(run, topo, err, &found);
 	/* Where ports are not looked at anew, neither are uplinks: rules take time to read. */
 	for (size_t i = 0; i < found.n; i++)

@@ -260,7 +260,7 @@ int fv_view_judge(struct fv_run *run, unsigned int what, struct fv_view *view, s
 				 now);
 		break;
 	}
-	if (!r && run->n_attached)
+	if (!r && run->n_attached > view->n_uplinks)
 		r = fv_view_line(
 			&view->warnings,
 			"of a flow that takes the shortcut, rule counters and tcpdump on the "

@@ -173,28 +173,6 @@ static __always_inline bool fv_flow_follow(struct __sk_buff *ctx, const struct f
 }
 
 /*
- * Has a packet of this unproven flow been noted in this tick? Each that had to be noted would cost
- * those most that never are proven.
- */
-static __always_inline bool fv_tried(const void *key, __u32 size)
-{
-	__u32 zero = 0, try, *tried;
-	struct fv_noted *noted = bpf_map_lookup_elem(&fv_noted, &zero);
-	__u64 hash = 0;
-
-	if (!noted)
-		return false;
-	for (__u32 i = 0; i < size / 4; i++)
-		hash = (hash ^ hash >> 32 ^ ((const __u32 *)key)[i]) * 0x9e3779b97f4a7c15ULL;
-	tried = &noted->tried[hash >> 56];
-	try = (hash >> 24) ^ (__u32)bpf_jiffies64();
-	if (*tried == try)
-		return true;
-	*tried = try;
-	return false;
-}
-
-/*
  * fv_flow_from - what becomes of a frame that leaves a port or comes in by an uplink; rewritten
  * where it is FV_SHORTCUT.
  * @way: set for FV_SHORTCUT only

@@ -125,8 +125,9 @@ check state_lost_healthy healthy
 reaches_shortly state_lost_works a b 10.77.0.3
 rm $STATE
 check state_lost_down "$FASTVETH" -q down --all
-# What only the state knew cannot come back: the forwarding sysctl. /run/netns and bpffs stay.
+# What only the state knew cannot come back: two sysctls. /run/netns and bpffs stay.
 forwarding 0
+sysctl -qw net.netfilter.nf_conntrack_tcp_be_liberal=0
 rmdir /run/netns 2>/dev/null
 umount /run/netns 2>/dev/null && rmdir /run/netns
 check_equal state_lost_host "$host" "$(now)"

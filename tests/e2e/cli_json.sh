@@ -221,7 +221,7 @@ nothing() {
 	one_line nothing_to_list list -j
 	check_equal empty_list '{"networks":[],"endpoints":[]}' "$JSON"
 	one_line nothing_to_count stats -j
-	check_equal empty_stats '{"endpoints":[]}' "$JSON"
+	check_equal empty_stats '{"endpoints":[],"uplinks":[]}' "$JSON"
 	one_line nothing_to_inspect inspect -j
 	check_equal empty_inspect '{"programs":[],"maps":[],"links":[]}' "$(jq -c "del(.kernel)" <<<"$JSON")"
 	one_line nothing_is_healthy status -j

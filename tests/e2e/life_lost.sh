@@ -24,9 +24,9 @@ else
 	damage filter_deleted 'db: .*programs' tc filter del dev fv-db ingress
 fi
 has_hook xdp && damage link_xdp_unpinned 'one: .*programs' rm $LINKS/fv-one:fv_xdp_from_ns
-damage program_unpinned 'not pinned' rm /sys/fs/bpf/fastveth/v3/progs/fv_from_ns
-damage map_unpinned 'not pinned' rm /sys/fs/bpf/fastveth/v3/maps/fv_ports
-damage counters_unpinned 'not pinned' rm /sys/fs/bpf/fastveth/v3/maps/fv_counters
+damage program_unpinned 'not pinned' rm /sys/fs/bpf/fastveth/v4/progs/fv_from_ns
+damage map_unpinned 'not pinned' rm /sys/fs/bpf/fastveth/v4/maps/fv_ports
+damage counters_unpinned 'not pinned' rm /sys/fs/bpf/fastveth/v4/maps/fv_counters
 damage pins_deleted 'not pinned' rm -r /sys/fs/bpf/fastveth
 damage bpffs_unmounted 'not pinned' no_bpffs
 

@@ -44,7 +44,7 @@ round() { # CASE
 	check_equal "$1_plan_changes_nothing" "$before" "$(host_now)"
 	check "$1_plan_names_all" jq -e '[.actions[] | select(.op == "create") | .name] | sort ==
 		(["lab", "fast", "six", "lab/web", "lab/db", "side", "floor", "fast/one", "fast/two",
-		"fast/three", "fast/a-name-that-is-too-long-for-a-device", "six/only"] | sort)' \
+		"fast/three", "fast/a-name-that-is-too-long-for-a-device", "six/only", "up0"] | sort)' \
 		<<<"$planned"
 	changes "$1_up" true "$FASTVETH" up "$FV_TMP/lab.yaml"
 	check "$1_healthy" healthy

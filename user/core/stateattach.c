@@ -51,8 +51,8 @@ void fv_state_detach(struct fv_state *state, size_t i)
 int fv_state_set_uplinks(struct fv_state *state, const char *const *names, size_t n, bool none,
 			 struct fv_err *err)
 {
-	char **copies = calloc(n + 1, sizeof(*copies));
-	bool whole = copies;
+	char **copies = n ? calloc(n, sizeof(*copies)) : NULL;
+	bool whole = copies || !n;
 
 	for (size_t i = 0; whole && i < n; i++)
 		whole = (copies[i] = strdup(names[i])) != NULL;
