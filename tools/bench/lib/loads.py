@@ -8,12 +8,10 @@ what the receiver got.
 import functools
 import json
 import re
-import socket
-import subprocess
-import time
 from pathlib import Path
 
 from lib.sandbox import BENCH, TOP, Failed, command, reason
+from lib.serve import PATIENCE, port_of, serve_and_load
 
 # Case: (load, unit).
 CASES = {
@@ -34,55 +32,11 @@ UDP_SIZE = 64
 RR_SIZE = 64
 GSO_MAX = 65536
 INTERVAL = 0.25  # of iperf3; the first one is warm-up
-PATIENCE = 15  # seconds that a tool may take beyond its load
-
-
-def free_port():
-    """The kernel's choice, of this namespace: the only one where others have ports too."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def wait_listening(proc, name, port):
-    """Until the process's namespace has a TCP listener on the port."""
-    wanted = re.compile(rf":{port:04X} [0-9A-F]+:0000 0A ")
-    table = Path(f"/proc/{proc.pid}/net/tcp")
-    for _ in range(500):
-        if proc.poll() is not None:
-            raise Failed(f"{name}: {reason(''.join(proc.communicate()))}")
-        try:
-            if wanted.search(table.read_text()):
-                return
-        except OSError:
-            continue  # it has just ended
-        time.sleep(0.005)
-    raise Failed(f"{name}: no listener on port {port} after 2.5 s")
-
-
-def serve_and_load(path, cpus, server, client, port, timeout, ends=False):
-    """
-    Start the server, run the client to its end; returns the output of both.
-
-    @ends: the server ends by itself, as iperf3 -1 does; sockperf's has to be told.
-    """
-    proc = subprocess.Popen(path.server.argv(server, cpus[0]), stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True)
-    try:
-        wait_listening(proc, server[0], port)
-        answer = path.client.run(client, cpu=cpus[1], timeout=timeout)
-        return answer, proc.communicate(timeout=5)[0] if ends else ""
-    except subprocess.TimeoutExpired:
-        raise Failed(f"{server[0]}: the server did not end") from None
-    finally:
-        if proc.poll() is None:
-            proc.kill()
-            proc.communicate()
 
 
 def iperf(path, cpus, seconds, options):
     """Bytes received in each interval and its length in seconds, from the server's report."""
-    port = free_port() if path.host is None else 5201
+    port = port_of(path, "iperf3")
     server = ["iperf3", "-s", "-1", "-J", "-i", INTERVAL, "-B", path.address, "-p", port]
     client = ["iperf3", "-c", path.address, "-p", port, "-t", seconds, "-J",
               "--connect-timeout", "2000", *options]
@@ -137,7 +91,7 @@ def udp_64(path, cpus, seconds):
 
 
 def tcp_rr(path, cpus, seconds):
-    port = free_port() if path.host is None else 5300
+    port = port_of(path, "sockperf")
     common = ["--tcp", "-i", path.address, "-p", port]
     server = ["sockperf", "server", *common]
     client = ["sockperf", "ping-pong", *common, "-m", RR_SIZE, "-t", seconds, "--full-rtt"]
@@ -161,7 +115,7 @@ def flows_program():
 
 
 def flows(path, cpus, seconds, number):
-    port = free_port() if path.host is None else 20000
+    port = port_of(path, "flows")
     common = [path.address, port, number]
     server = [flows_program(), "receive", *common]
     client = [flows_program(), "send", *common, seconds + INTERVAL]
