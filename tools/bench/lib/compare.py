@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass, field
 
 from lib import environ, paths, stats
-from lib.fastveth import SHARE, proof
+from lib.fastveth import SHARE, proof, shortcut_share
 from lib.loads import LOAD_OF, LOADS, TOOLS, UNITS
 from lib.sandbox import Failed
 
@@ -20,6 +20,7 @@ BASES = ("host", "loopback", "loopback-rules", "bridge-rules", "host-bridge", "c
 class Comparison:
     paths: dict = field(default_factory=dict)  # name: Path
     samples: dict = field(default_factory=dict)  # (case, cpus, path): [one per round]
+    shares: dict = field(default_factory=dict)  # (load, cpus, path): [of shortcut, one per round]
     skipped: list = field(default_factory=list)  # {path, reason} and more
     refused: list = field(default_factory=list)  # {path, case, cpus, round, reason}
 
@@ -28,17 +29,28 @@ class Comparison:
         say(f"skipped: {' '.join(str(word) for word in what.values())}: {reason}")
 
 
+def doubt(path, load, before, after, least):
+    """Why it is not proven that a load took the shortcut, or None."""
+    # A flow sends a probe or two a second the slow way: of many flows these are a part.
+    part = 0.8 if load == "flows_10000" else 1
+    return proof(before, after, least * part, SHARE * part)
+
+
 def run_load(path, load, cpus, seconds):
-    """{case: value}; Failed where the load failed or did not take the path."""
+    """
+    ({case: value}, share of packets by the shortcut or None).
+
+    Failed where the load failed or did not take the path.
+    """
     before = path.fastveth.counters() if path.fastveth else None
     values, least = LOADS[load](path, cpus, seconds)
-    if path.fastveth:
-        # A flow sends a probe or two a second the slow way: of many flows these are a part.
-        part = 0.8 if load == "flows_10000" else 1
-        why = proof(before, path.fastveth.counters(), least * part, SHARE * part)
-        if why:
-            raise Failed(why)
-    return values
+    if not path.fastveth:
+        return values, None
+    after = path.fastveth.counters()
+    why = doubt(path, load, before, after, least)
+    if why:
+        raise Failed(why)
+    return values, shortcut_share(before, after)
 
 
 def build(comparison, names, say):
@@ -79,14 +91,15 @@ def one_round(comparison, number, plan, options, progress):
         for path in order:
             progress(number, f"{load}, {cpus} CPU{'s' if cpus > 1 else ''}: {path.name}")
             try:
-                values = run_load(path, load, pins, options.seconds)
+                values, short = run_load(path, load, pins, options.seconds)
             except Failed as failed:
-                values = {}
+                values, short = {}, None
                 if number:
                     comparison.refused.append({
                         "path": path.name, "case": load, "cpus": cpus, "round": number,
                         "reason": str(failed)})
             if number:
+                comparison.shares.setdefault((load, cpus, path.name), []).append(short)
                 for case in options.cases:
                     if LOAD_OF[case] == load:
                         key = (case, cpus, path.name)
@@ -110,6 +123,9 @@ def results(comparison):
                      "samples": [stats.rounded(sample, 7) for sample in samples],
                      "median": stats.rounded(median), "low": stats.rounded(low),
                      "high": stats.rounded(high), "ratio": ratios, "ratio_spread": spreads})
+        short = stats.spread(comparison.shares[LOAD_OF[case], cpus, name])[0]
+        if short is not None:
+            rows[-1]["shortcut"] = stats.rounded(short)
         one = comparison.samples.get(("flows_1", cpus, name))
         if case == "flows_10000" and one:
             rows[-1]["ratio_to_one_flow"] = stats.rounded(stats.ratio(samples, one)[0])

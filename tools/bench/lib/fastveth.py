@@ -72,12 +72,13 @@ class Fastveth:
             point["name"]: point["addresses"][0] for point in view["endpoints"]}[name])
 
     def counters(self):
-        """Packets over all endpoints: (sent, sent by shortcut, received by shortcut)."""
+        """Packets of all endpoints: (sent, sent by shortcut, received by shortcut, received)."""
         def pick(stats):
             points = stats["endpoints"]
             return (sum(point["tx"]["packets"] for point in points),
                     sum(point["tx"]["shortcut_packets"] for point in points),
-                    sum(point["rx"]["shortcut_packets"] for point in points))
+                    sum(point["rx"]["shortcut_packets"] for point in points),
+                    sum(point["rx"]["packets"] for point in points))
         return self.read("stats", pick)
 
     def program_ids(self, name):
@@ -94,10 +95,16 @@ def proof(before, after, least, share):
 
     @least: packets that must have taken it, at both ends. @share: of all that were sent.
     """
-    sent, sent_short, received_short = (b - a for a, b in zip(before, after))
+    sent, sent_short, received_short, *_ = (b - a for a, b in zip(before, after))
     if sent_short < least or received_short < least:
         return (f"{least:.0f} packets or more were delivered, but the shortcut counted {sent_short} "
                 f"sent and {received_short} received")
     if sent_short < share * sent:
         return f"only {sent_short} of {sent} packets took the shortcut"
     return None
+
+
+def shortcut_share(before, after):
+    """Of the packets between two counters(), how many took the shortcut: 0 to 1."""
+    sent, sent_short, received_short, received = (b - a for a, b in zip(before, after))
+    return (sent_short + received_short) / max(sent + received, 1)

@@ -79,9 +79,13 @@ def comparison(rows):
             better = "lower" if case in LOWER_IS_BETTER else "higher"
             where = "client and server on one CPU" if cpus == 1 else "on two CPUs"
             print(f"{case}, {where}: {UNITS[case]}, {better} is better")
-            table(["path", "median", "low", "high", *BASES.values(), "samples"],
+            # What was not run takes no column.
+            bases = [base for base in BASES if any(base in row["ratio"] for row in part)]
+            proven = ["shortcut"] if any("shortcut" in row for row in part) else []
+            table(["path", "median", "low", "high", *map(BASES.get, bases), *proven, "samples"],
                   [[row["path"], number(row["median"]), number(row["low"]), number(row["high"]),
-                    *(number(row["ratio"].get(base), 3) for base in BASES),
+                    *(number(row["ratio"].get(base), 3) for base in bases),
+                    *(number(row.get(key), 3) for key in proven),
                     sum(sample is not None for sample in row["samples"])] for row in part])
             grown = [row for row in part if "ratio_to_one_flow" in row]
             if grown:
