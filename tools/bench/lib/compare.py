@@ -6,6 +6,7 @@ ratios within a round do not see it.
 """
 
 import random
+import shutil
 from dataclasses import dataclass, field
 
 from lib import environ, paths, stats
@@ -73,9 +74,10 @@ def turns(comparison, options, say):
         comparison.skip(say, "the machine has one", path="all", cpus="2 CPUs")
     loads = list(dict.fromkeys(LOAD_OF[case] for case in options.cases))
     for load in list(loads):
-        if load in TOOLS and environ.output([TOOLS[load], "--version"]) is None:
-            comparison.skip(say, f"{TOOLS[load]} is not installed: run `make deps`", path="all",
-                            case=load)
+        missing = [tool for tool in TOOLS.get(load, ()) if not shutil.which(tool)]
+        if missing:
+            comparison.skip(say, f"not installed: {', '.join(missing)}: run `make deps`",
+                            path="all", case=load)
             loads.remove(load)
     return [(cpus, pins[cpus], load) for cpus in options.cpus if None not in pins[cpus]
             for load in loads]

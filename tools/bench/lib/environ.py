@@ -50,6 +50,8 @@ def output(argv):
 def versions():
     found = {"iperf3": output(["iperf3", "--version"]),
              "sockperf": output(["sockperf", "--version"]),
+             "nginx": output(["nginx", "-v"]),
+             "wrk": output(["wrk", "-v"]),
              "iproute2": output(["ip", "-V"]),
              "bpftool": output([bpf.bpftool(), "version"]),
              "python": platform.python_version(),

@@ -28,6 +28,7 @@ from lib.docker import Engine
 from lib.fastveth import Fastveth, topology
 from lib.sandbox import Failed, Host, Place
 
+CASES = ["tcp_stream", "tcp_ofo", "tcp_rr_p50", "tcp_rr_p99", "udp_64", "flows_1", "flows_10000"]
 
 # As Docker 28 writes them for one bridge, in nftables' words.
 DOCKER_RULES = """
@@ -77,6 +78,11 @@ class Path:
     fastveth: Fastveth = None  # whose shortcut is to be proven
     ports: tuple = ("p0", "p1")  # host-side devices of client and server
     info: dict = field(default_factory=dict)
+    inside: str = None  # of a published server: where it listens; clients only know the address
+
+    @property
+    def listen(self):
+        return self.inside or self.address
 
 
 def up_leaf(name, address, gateway=None):
