@@ -66,9 +66,15 @@ class Engine:
     def docker(self, *words):
         return self.host.run(["docker", "-H", SOCKET, *words]).strip()
 
-    def container(self, name):
-        """Start one that sleeps; returns (where it is, its address, its port)."""
-        self.docker("run", "-d", "--name", name, "bench", "/bin/busybox", "sleep", "1000000")
+    def container(self, name, published=()):
+        """
+        Start one that sleeps; returns (where it is, its address, its port).
+
+        @published: (port of the host, port of the container, protocol).
+        """
+        options = [f"-p{outer}:{inner}/{protocol}" for outer, inner, protocol in published]
+        self.docker("run", "-d", "--name", name, *options, "bench", "/bin/busybox", "sleep",
+                    "1000000")
         show = "{{.State.Pid}} {{.NetworkSettings.IPAddress}}"
         pid, address = self.docker("inspect", "-f", show, name).split()
         place = self.host.inside(f"/proc/{pid}/ns/net")

@@ -227,10 +227,10 @@ BUILDERS = {
 }
 
 
-def build(name):
+def build(name, builders=BUILDERS):
     host = None if name == "host" else Host()
     try:
-        path = BUILDERS[name](host)
+        path = builders[name](host)
     except Failed:
         host.close()
         raise
