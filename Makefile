@@ -142,7 +142,7 @@ $(B)/fastveth: $(OBJS) $(B)/stamp/ld
 	$(Q)$(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) -o $@ $(OBJS) $(LIBS)
 
 # Tests: everything but main() once more, with the sanitizers.
-tests: $(TEST_BINS) $(B)/tests/refuse.so
+tests: $(TEST_BINS) $(B)/tests/refuse.so $(B)/bpf/sum.bpf.o
 tests-bpf: $(filter $(B)/tests/bpf/%,$(TEST_BINS))
 
 # The sanitizers make gcc see ghosts; the plain build has judged these files.
