@@ -5,6 +5,8 @@
  *
  *	attached	WEB DB TWIN LATE at one bridge, SMALL at another, JUMBO at none
  *	own		ONLY4 ONLY6 CROWD ALIEN
+ *
+ * A test makes uplinks of attached ones: flow_uplink().
  */
 #ifndef FV_TEST_FLOW_H
 #define FV_TEST_FLOW_H
@@ -20,7 +22,7 @@
 #define ECHO 1 /* of either family */
 
 struct flow_port {
-	bool attached, declined, no_tcp;
+	bool attached, uplink, declined, no_tcp;
 	uint32_t master;
 };
 
@@ -35,22 +37,32 @@ struct flow {
 	size_t size; /* bytes of layer 3; 0: the usual ones */
 };
 
+/* What else the host's own path does to packets of a flow; NULL: nothing. */
+extern void (*flow_translate)(const struct flow *flow, struct frame *f);
+
 /* What a packet has beside its bytes. Tests may change it; flow_reset() undoes that. */
 struct flow_meta {
 	unsigned int number; /* tc_index as it leaves a namespace */
-	unsigned int gso, mark;
+	unsigned int gso, mark, priority;
 	bool tagged;
+	unsigned int host_mark, host_priority; /* as it comes out of the host's own path */
 };
 
 extern struct flow_meta flow_meta;
 
-/* cmocka group fixtures. flow_open_without: a set of maps made without flows. */
+/*
+ * cmocka group fixtures. flow_open_nat: programs that ask conntrack; flow_open_without: a set of maps
+ * made without flows.
+ */
 int flow_open(void **state);
+int flow_open_nat(void **state);
 int flow_open_without(void **state);
 int flow_close(void **state);
 /* Before each test: no flows, the ports above, later. */
 int flow_reset(void **state);
 void flow_fill(void);
+/* From now on until the next test it is an uplink. */
+void flow_uplink(enum who who);
 
 uint64_t flow_now(void);
 void flow_wait(uint64_t ticks);
@@ -66,12 +78,14 @@ uint32_t flow_came_by(const struct flow *flow);
 /* One run, nothing checked. */
 struct flow_outcome {
 	int ret;
-	unsigned int number, mark;
+	unsigned int number, mark, priority;
 	bool other_meta;
+	bool out; /* redirected out of the device, not to its peer */
 	unsigned int redirects, ifindex, host_types;
 	struct frame f;
 };
 
+/* @which: FV_PROG_FROM_NS or FV_PROG_TO_NS; of an uplink, its programs in their place */
 void flow_run(enum fv_prog which, enum who port, const struct frame *f, unsigned int number,
 	      uint32_t came_by, struct flow_outcome *ret);
 
@@ -99,6 +113,8 @@ void flow_taken(const struct flow *flow, const struct frame *f);
 void flow_arrives(enum who to, const struct frame *f, unsigned int number, uint32_t came_by);
 void flow_prove(const struct flow *flow, enum fv_slow why);
 
+/* The key of the flow that this frame is of; returns its map. */
+int flow_key(enum who from, const struct frame *f, __u32 ret[16]);
 /* What the maps have of the flow that this frame is of. */
 bool flow_get(enum who from, const struct frame *f, struct fv_flow *ret);
 /* Entries of both maps. */

@@ -2,7 +2,7 @@
 /*
  * The TC programs as the tests of proven flows run them. A test run takes and shows neither
  * tc_index nor, on older kernels, the device that a packet came by, so these are other
- * fields here: priority and cb[4]. The clock is the test's, and what is redirected is written down.
+ * fields here: cb[3] and cb[4]. The clock is the test's, and what is redirected is written down.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -15,7 +15,7 @@
 volatile __u64 mock_now;
 struct fv_flow4_key mock_reused; /* this flow's entry is given to another while it is read */
 /* Read by it. */
-__u32 mock_redirects, mock_ifindex, mock_host_types, mock_other_types;
+__u32 mock_redirects, mock_ifindex, mock_outs, mock_host_types, mock_other_types;
 __u64 mock_flags;
 
 static __always_inline long mock_redirect_peer(__u32 ifindex, __u64 flags)
@@ -24,6 +24,13 @@ static __always_inline long mock_redirect_peer(__u32 ifindex, __u64 flags)
 	mock_ifindex = ifindex;
 	mock_flags = flags;
 	return MOCK_TC_REDIRECT;
+}
+
+/* Of these redirects, those to the device itself, out of it. */
+static __always_inline long mock_redirect(__u32 ifindex, __u64 flags)
+{
+	mock_outs++;
+	return mock_redirect_peer(ifindex, flags);
 }
 
 static __always_inline long mock_change_type(struct __sk_buff *ctx, __u32 type)
@@ -47,9 +54,10 @@ static __always_inline long mock_change_type(struct __sk_buff *ctx, __u32 type)
 		asm volatile("" ::: "memory");                                                     \
 	} while (0)
 
+#define bpf_redirect mock_redirect
 #define bpf_redirect_peer mock_redirect_peer
 #define bpf_skb_change_type mock_change_type
 #define bpf_jiffies64() mock_now
-#define tc_index priority
+#define tc_index cb[3]
 #define ingress_ifindex cb[4]
 #include "../../bpf/fastveth_tc.bpf.c"

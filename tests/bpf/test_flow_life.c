@@ -329,11 +329,10 @@ static void own_networks_are_as_ever(void **state)
 		flow_run(FV_PROG_FROM_NS, who, &f, 1, 0, &out);
 		assert_int_equal(out.ret, TC_REDIRECT);
 		assert_int_equal(out.ifindex, bed[CROWD].dp.ifindex);
-		/* Nobody of others is an endpoint. */
+		/* Nobody of others is an endpoint: as anything outside. */
 		frame_make(&(struct spec){ .from = who, .to = DB, .family = there[i].family }, &f);
-		flow_run(FV_PROG_FROM_NS, who, &f, 0, 0, &out);
-		assert_int_equal(out.ret, TC_NEXT);
-		assert_int_equal(out.number, 0);
+		flow_l4(&f)[13] = 0x10;
+		NOTED(who, &f, OUTSIDE);
 		f.b[6] ^= 2;
 		flow_run(FV_PROG_FROM_NS, who, &f, 0, 0, &out);
 		assert_int_equal(out.ret, TC_SHOT);
@@ -342,9 +341,12 @@ static void own_networks_are_as_ever(void **state)
 }
 
 /* A packet of an own network's port with somebody's number, and somebody's with a number there. */
-static void numbers_of_own_ports_prove_nothing(void **state)
+static void a_number_at_an_own_port_proves_what_came_its_way(void **state)
 {
 	struct flow flow = { .from = WEB, .to = DB, .family = 4, .proto = UDP, .routed = true };
+	struct flow to_own = {
+		.from = WEB, .to = CROWD, .family = 4, .proto = UDP, .routed = true
+	};
 	unsigned int number;
 
 	(void)state;
@@ -354,11 +356,17 @@ static void numbers_of_own_ports_prove_nothing(void **state)
 	/* The very same packet, but it came by a port of ours. */
 	ARRIVES(DB, &carried, number, bed[ONLY4].dp.ifindex);
 	assert_int_equal(flow_count(), 0);
-	/* Out of a port of ours it proves nothing, and its number stays. */
-	memcpy(carried.b, bed[CROWD].dp.mac, 6);
+	/* Out of a port of ours for somebody else, or by another way: the same. */
 	ARRIVES(CROWD, &carried, number, BRIDGE);
+	memcpy(carried.b, bed[CROWD].dp.mac, 6);
+	ARRIVES(CROWD, &carried, number, bed[ONLY4].dp.ifindex);
 	assert_int_equal(flow_count(), 0);
 	NOTED(WEB, &f, UNPROVEN);
+	/* But there it does lead, if that is where the host brings it. */
+	memcpy(carried.b + 6, bed[CROWD].dp.port_mac, 6);
+	ARRIVES(CROWD, &carried, number, BRIDGE);
+	assert_int_equal(flow_count(), 1);
+	TAKEN(&to_own, &f);
 }
 
 static void an_unknown_device_is_left_alone(void **state)
@@ -459,7 +467,7 @@ int main(void)
 		TEST(the_way_back_is_another_flow),
 		TEST(an_echo_is_not_its_answer),
 		TEST(own_networks_are_as_ever),
-		TEST(numbers_of_own_ports_prove_nothing),
+		TEST(a_number_at_an_own_port_proves_what_came_its_way),
 		TEST(an_unknown_device_is_left_alone),
 	};
 

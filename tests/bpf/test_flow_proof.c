@@ -360,7 +360,7 @@ static void what_comes_out_where_it_went_in_is_no_proof(void **state)
 	assert_int_equal(flow_count(), 0);
 }
 
-static void out_of_a_port_that_is_not_attached_it_is_no_proof(void **state)
+static void out_of_a_declined_port_it_is_no_proof(void **state)
 {
 	struct flow flow = { .from = WEB, .to = DB, .family = 4, .proto = UDP, .routed = true };
 
@@ -372,12 +372,17 @@ static void out_of_a_port_that_is_not_attached_it_is_no_proof(void **state)
 		flow_fill();
 		ARRIVES(DB, &carried, number, flow_came_by(&flow));
 		assert_int_equal(flow_count(), 0);
-		flow_ports[DB] = (struct flow_port){};
+		/* Of an own network: the same. */
+		flow_ports[DB] = (struct flow_port){ .declined = true };
 		flow_fill();
 		ARRIVES(DB, &carried, number, flow_came_by(&flow));
 		assert_int_equal(flow_count(), 0);
-		flow_ports[DB] = (struct flow_port){ .attached = true };
+		flow_ports[DB] = (struct flow_port){};
 		flow_fill();
+		ARRIVES(DB, &carried, number, flow_came_by(&flow));
+		assert_int_equal(flow_count(), 1);
+		flow_reset(NULL);
+		number = note(&flow);
 		proves(&flow, number);
 	}
 }
@@ -455,7 +460,7 @@ int main(void)
 		TEST(a_note_ages),
 		TEST(a_number_that_a_namespace_wrote_is_no_proof),
 		TEST(what_comes_out_where_it_went_in_is_no_proof),
-		TEST(out_of_a_port_that_is_not_attached_it_is_no_proof),
+		TEST(out_of_a_declined_port_it_is_no_proof),
 		TEST(what_came_by_another_device_is_no_proof),
 		TEST(without_a_bridge_the_host_itself_is_no_origin),
 		TEST(a_flooded_frame_is_no_proof),
