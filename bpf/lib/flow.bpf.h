@@ -106,12 +106,12 @@ static __always_inline bool fv_flow_follow(struct __sk_buff *ctx, const struct f
 	if ((void *)eth + FV_ETH_HLEN + sizeof(struct iphdr) > f->data_end)
 		return false;
 	if (way->hops) {
-		if (fv_eth_proto(eth) == bpf_htons(FV_ETH_P_IP)) {
+		if (p->family == 4) {
 			fv_less_ttl((void *)(eth + 1));
 		} else {
 			((struct ipv6hdr *)(eth + 1))->hop_limit--;
-			/* Where a device has summed up the whole packet: no checksum makes up for this. */
-			bpf_csum_update(ctx, ~(__u32)bpf_htons(1));
+			/* No checksum of the header makes up for it in a device's sum of the packet. */
+			bpf_csum_update(ctx, bpf_htons(0xffff - 1));
 		}
 	}
 	fv_l2_copy((__u8 *)eth, way->out_l2);

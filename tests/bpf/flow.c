@@ -251,7 +251,7 @@ void flow_run(enum fv_prog which, enum who port, const struct frame *f, unsigned
 		in.cb[0] = htons(get16(f->b + 12));
 		opts.data_in = masked.b;
 	}
-	bss->mock_redirects = bss->mock_outs = 0;
+	bss->mock_sum = bss->mock_redirects = bss->mock_outs = 0;
 	bss->mock_host_types = bss->mock_other_types = 0;
 	r = bpf_prog_test_run_opts(fd, &opts);
 	if (r)
@@ -265,6 +265,7 @@ void flow_run(enum fv_prog which, enum who port, const struct frame *f, unsigned
 	ret->out = bss->mock_outs;
 	ret->ifindex = bss->mock_ifindex;
 	ret->host_types = bss->mock_host_types;
+	ret->sum = bss->mock_sum;
 	in.cb[3] = out.cb[3];
 	ret->other_meta = out.gso_size != in.gso_size || out.gso_segs != in.gso_segs ||
 			  memcmp(out.cb, in.cb, sizeof(in.cb)) || out.ifindex != in.ifindex ||
@@ -351,6 +352,8 @@ void flow_taken(const struct flow *flow, const struct frame *f)
 	if (out.redirects != 1 || (int)out.ifindex != bed[flow->to].dp.ifindex || out.out != uplink)
 		wrong("redirected %u times, to %u, by helper %d", out.redirects, out.ifindex,
 		      out.out);
+	if (flow_sum(f, out.sum) != flow_sum(&carried, 0))
+		wrong("a device's sum over the packet would not hold any more");
 	/* What goes out is for nobody here. */
 	if (out.host_types != !uplink)
 		wrong("made a packet for the host %u times", out.host_types);

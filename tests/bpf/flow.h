@@ -72,6 +72,8 @@ void flow_frame(const struct flow *flow, struct frame *ret);
 void flow_carry(const struct flow *flow, const struct frame *f, struct frame *ret);
 /* Where layer 4 begins. */
 uint8_t *flow_l4(struct frame *f);
+/* One's complement sum of what a device sums up, and of that much more, in the host's order. */
+unsigned int flow_sum(const struct frame *f, uint64_t more);
 /* The device by which the host knows that a packet came. */
 uint32_t flow_came_by(const struct flow *flow);
 
@@ -82,6 +84,7 @@ struct flow_outcome {
 	bool other_meta;
 	bool out; /* redirected out of the device, not to its peer */
 	unsigned int redirects, ifindex, host_types;
+	uint64_t sum; /* what has been added to a device's sum over the packet */
 	struct frame f;
 };
 

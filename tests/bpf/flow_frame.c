@@ -18,6 +18,20 @@ uint8_t *flow_l4(struct frame *f)
 	return f->b + ETH_SIZE + (get16(f->b + 12) == 0x0800 ? IP4_SIZE : IP6_SIZE);
 }
 
+unsigned int flow_sum(const struct frame *f, uint64_t more)
+{
+	uint64_t sum = more;
+
+	for (size_t i = ETH_SIZE; i < f->len; i += 2) {
+		uint16_t word = 0;
+
+		memcpy(&word, f->b + i, f->len - i < 2 ? 1 : 2);
+		sum += word;
+	}
+	/* 0xffff is 0 there. */
+	return sum % 0xffff;
+}
+
 void flow_frame(const struct flow *flow, struct frame *ret)
 {
 	int echo = flow->family == 4 ? 1 : 58;

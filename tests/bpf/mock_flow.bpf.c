@@ -17,6 +17,23 @@ struct fv_flow4_key mock_reused; /* this flow's entry is given to another while 
 /* Read by it. */
 __u32 mock_redirects, mock_ifindex, mock_outs, mock_host_types, mock_other_types;
 __u64 mock_flags;
+/* What a device's sum over the packet (CHECKSUM_COMPLETE, which no test run has) would be more by. */
+__u64 mock_sum;
+
+static __always_inline long mock_csum_update(struct __sk_buff *ctx, __wsum sum)
+{
+	mock_sum += (__u32)sum;
+	return bpf_csum_update(ctx, sum);
+}
+
+/* The kernel takes it for IPv4, whose header makes up for its addresses. */
+static __always_inline long mock_l4_csum_replace(struct __sk_buff *ctx, __u32 at, __u64 from,
+						 __u64 to, __u64 flags)
+{
+	if (flags & BPF_F_PSEUDO_HDR)
+		mock_sum += ~(__u32)to;
+	return bpf_l4_csum_replace(ctx, at, from, to, flags);
+}
 
 static __always_inline long mock_redirect_peer(__u32 ifindex, __u64 flags)
 {
@@ -54,6 +71,8 @@ static __always_inline long mock_change_type(struct __sk_buff *ctx, __u32 type)
 		asm volatile("" ::: "memory");                                                     \
 	} while (0)
 
+#define bpf_csum_update mock_csum_update
+#define bpf_l4_csum_replace mock_l4_csum_replace
 #define bpf_redirect mock_redirect
 #define bpf_redirect_peer mock_redirect_peer
 #define bpf_skb_change_type mock_change_type
