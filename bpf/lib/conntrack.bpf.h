@@ -43,13 +43,13 @@ static __always_inline bool fv_tuple_is(const struct nf_conntrack_tuple *t,
 }
 
 /*
- * fv_conntrack_agrees - is a packet that came in as @was and goes out as @is one of a tracked
- * connection that does just this to it? Conntrack knows a connection by two tuples: of packets as they come
- * in, each way. What goes out is the reverse of the one, what came in must be the other.
+ * fv_conntrack_agrees - is a packet that came in as @was and goes out as @is says one of a tracked
+ * connection that does just this to it? Conntrack knows a connection by two tuples: of packets as they
+ * come in, each way. What goes out is the reverse of the one, what came in must be the other.
  */
 static __always_inline bool fv_conntrack_agrees(struct __sk_buff *ctx, __u8 family, __u8 proto,
 						const struct fv_tuple *was,
-						const struct fv_tuple *is)
+						const struct fv_flow *is)
 {
 	struct fv_ct_opts opts = { .netns_id = -1, .l4proto = proto };
 	struct bpf_sock_tuple back = {};

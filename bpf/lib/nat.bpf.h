@@ -36,17 +36,14 @@ static __always_inline void fv_nat_of(const struct fv_flow *flow, struct fv_nat 
 	ret->port_diff = flow->port_diff;
 }
 
-/* What the change adds to checksums. */
-static __always_inline void fv_nat_diff(const struct fv_tuple *from, struct fv_nat *nat)
+/* What the change adds to checksums. Both addresses lie together. */
+static __always_inline void fv_nat_diff(struct fv_tuple *from, struct fv_flow *flow)
 {
-	__be32 was[8], is[8];
 	__be32 ports_were = from->sport | (__u32)from->dport << 16;
-	__be32 ports_are = nat->to.sport | (__u32)nat->to.dport << 16;
+	__be32 ports_are = flow->sport | (__u32)flow->dport << 16;
 
-	__builtin_memcpy(was, from->saddr, 32);
-	__builtin_memcpy(is, nat->to.saddr, 32);
-	nat->addr_diff = bpf_csum_diff(was, sizeof(was), is, sizeof(is), 0);
-	nat->port_diff = bpf_csum_diff(&ports_were, 4, &ports_are, 4, 0);
+	flow->addr_diff = bpf_csum_diff(from->saddr, 32, flow->saddr, 32, 0);
+	flow->port_diff = bpf_csum_diff(&ports_were, 4, &ports_are, 4, 0);
 }
 
 /* One's complement: the sum of a header whose words have changed by this much. */
