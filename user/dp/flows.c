@@ -127,7 +127,7 @@ struct search {
 	const struct fv_flow_match *match;
 	int (*fn)(const struct fv_dp_flow *flow, void *arg);
 	void *arg;
-	const int *renewed; /* flows of these are deleted */
+	const int *renewed; /* sorted; flows of these are deleted */
 	size_t n_renewed;
 };
 
@@ -189,13 +189,17 @@ static bool flow_matches(const struct fv_flow_match *m, const struct fv_dp_flow 
 	       (!m->to.family || fv_ip_equal(&m->to, &f->to)) && ports_match(m, f);
 }
 
-/* Did it lead to one of these ports, or come from it? */
-static bool is_of(const struct search *s, const struct fv_dp_flow *f)
+static int by_number(const void *a, const void *b)
 {
-	for (size_t i = 0; i < s->n_renewed; i++)
-		if (f->iif == s->renewed[i] || f->oif == s->renewed[i])
-			return true;
-	return false;
+	int x = *(const int *)a, y = *(const int *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool is_renewed(const struct search *s, int ifindex)
+{
+	return s->n_renewed &&
+	       bsearch(&ifindex, s->renewed, s->n_renewed, sizeof(ifindex), by_number);
 }
 
 static int look_at(const struct search *s, int fd,
@@ -219,7 +223,7 @@ static int look_at(const struct search *s, int fd,
 		f.nat_dport = ntohs(value->dport);
 	}
 	/* That one is gone already is as good. */
-	if (is_of(s, &f))
+	if (is_renewed(s, f.iif) || is_renewed(s, f.oif))
 		bpf_map_delete_elem(fd, key);
 	return s->match && flow_matches(s->match, &f) ? s->fn(&f, s->arg) : 0;
 }
@@ -293,10 +297,12 @@ int fv_flows_renew(const struct fv_maps *maps, const struct fv_dp_endpoint *eps,
 
 	if (!renewed)
 		return fv_err_oom(err);
+	if (maps->n_notes <= 1)
+		return 0;
 	for (size_t i = 0; i < n_eps; i++)
-		if (eps[i].attached &&
-		    bpf_map_lookup_elem(maps->fd[FV_MAP_LIVE], &eps[i].ifindex, &value))
+		if (bpf_map_lookup_elem(maps->fd[FV_MAP_LIVE], &eps[i].ifindex, &value))
 			renewed[s.n_renewed++] = eps[i].ifindex;
+	qsort(renewed, s.n_renewed, sizeof(*renewed), by_number);
 	return s.n_renewed ? each_of_both(&s, maps, err) : 0;
 }
 

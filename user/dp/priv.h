@@ -77,7 +77,7 @@ int fv_table_put(struct fv_table *t, bool apply, bool *ret_same, struct fv_err *
 int fv_table_prune(struct fv_table *t, bool apply, bool *ret_same, struct fv_err *err);
 
 /*
- * fv_flows_renew - attached ports that fv_live does not know are new devices: flows of devices that had
+ * fv_flows_renew - ports that fv_live does not know are new devices: flows of devices that had
  * their numbers are forgotten. Before they get into fv_live, by which programs may use such flows.
  */
 int fv_flows_renew(const struct fv_maps *maps, const struct fv_dp_endpoint *eps, size_t n_eps,
