@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A hundred thousand packets of a few hundred flows, whole and damaged, out of every port, some of them
- * carried to one, some lost, while time passes and ports come and go. Of each: never dropped,
- * whole unless redirected, and redirected only as the host's own path delivered a packet of that flow
- * within two seconds, to an attached port that is there. The seed is fixed.
+ * A hundred thousand packets of a few hundred flows, whole and damaged, out of every port and by every
+ * uplink, some of them carried to one, some lost, while time passes and ports come and go. Of each: never
+ * dropped, whole unless redirected, and redirected only as the host's own path delivered a packet of that
+ * flow within two seconds, to an attached port or an uplink that is there, but not from one uplink to
+ * another. The seed is fixed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@
 static uint64_t random_state = SEED;
 static struct frame f, carried;
 static struct flow_outcome out;
-static size_t redirected, slow, proofs;
+static size_t redirected, outs, ins, slow, proofs;
 static bool gone[N_WHO];
 
 static unsigned int dice(unsigned int n)
@@ -35,6 +36,7 @@ static unsigned int dice(unsigned int n)
 #define PICK(array) ((array)[dice(FV_ARRAY_SIZE(array))])
 
 static const enum who others[] = { WEB, DB, TWIN, LATE, SMALL, JUMBO };
+static const enum who uplinks[] = { LATE, SMALL };
 
 static void make(struct flow *flow)
 {
@@ -56,6 +58,8 @@ static void make(struct flow *flow)
 	if (!dice(20))
 		flow_l4(&f)[1] ^= dice(4);
 	flow_meta.gso = flow->size == 3000 && dice(2) ? 1 + dice(1500) : 0;
+	flow_meta.host_mark = dice(4) ? 1 : dice(3);
+	flow_meta.host_priority = dice(4) ? 1 : dice(3);
 	flow_meta.number = dice(2) ? dice(bed_dp->maps.n_notes + 2) : 0;
 }
 
@@ -107,6 +111,18 @@ static void check_redirected(const struct flow *flow, const struct fv_flow *entr
 	assert_true(flow_ports[flow->from].attached && !flow_ports[flow->from].declined);
 	assert_true(flow_ports[to].attached && !flow_ports[to].declined);
 	assert_false(gone[to]);
+	assert_false(flow_ports[flow->from].uplink && flow_ports[to].uplink);
+	assert_int_equal(out.out, flow_ports[to].uplink);
+	assert_int_equal(out.host_types, !out.out);
+	assert_int_equal(out.mark, out.out ? entry->mark : 0);
+	if (out.out) {
+		assert_int_equal(out.priority, entry->priority);
+		assert_int_equal(out.number, FV_NUMBER_REDIRECTED);
+		outs++;
+	} else {
+		assert_int_equal(out.priority, flow_meta.priority);
+		ins += flow_ports[flow->from].uplink;
+	}
 	assert_true(flow_now() - entry->proven <= 2 * HZ);
 	assert_true(entry->hops <= 1);
 	expected.len = f.len;
@@ -194,6 +210,8 @@ static void change_ports(void)
 static void whatever_comes_goes_on(void **state)
 {
 	(void)state;
+	for (size_t i = 0; i < FV_ARRAY_SIZE(uplinks); i++)
+		flow_ports[uplinks[i]].uplink = true;
 	print_message("# seed %#llx, %d packets\n", SEED, FRAMES);
 	for (int n = 0; n < FRAMES; n++) {
 		if (n % CHANGES == 0)
@@ -204,9 +222,13 @@ static void whatever_comes_goes_on(void **state)
 		if (!dice(2000))
 			flow_wait(dice(3 * HZ));
 	}
-	print_message("# %zu redirected, %zu slow, %zu proofs\n", redirected, slow, proofs);
+	print_message("# %zu redirected, %zu of them out of an uplink, %zu from one; %zu slow, %zu "
+		      "proofs\n",
+		      redirected, outs, ins, slow, proofs);
 	/* Else this has tested little. */
 	assert_true(redirected > FRAMES / 20);
+	assert_true(outs > FRAMES / 100);
+	assert_true(ins > FRAMES / 100);
 	assert_true(slow > FRAMES / 5);
 	assert_true(proofs > FRAMES / 100);
 }
