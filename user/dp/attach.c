@@ -26,13 +26,16 @@ struct place {
 	enum fv_prog prog;
 	int link_type; /* enum bpf_attach_type */
 	enum bpf_tc_attach_point point;
+	const struct place *other; /* of ours: never both, and filters of both have one handle */
 };
 
-static const struct place from_ns = { FV_PROG_FROM_NS, TCX_INGRESS, BPF_TC_INGRESS };
-static const struct place to_ns = { FV_PROG_TO_NS, TCX_EGRESS, BPF_TC_EGRESS };
-static const struct place xdp_from_ns = { FV_PROG_XDP_FROM_NS, BPF_XDP, 0 };
-static const struct place from_uplink = { FV_PROG_FROM_UPLINK, TCX_INGRESS, BPF_TC_INGRESS };
-static const struct place to_uplink = { FV_PROG_TO_UPLINK, TCX_EGRESS, BPF_TC_EGRESS };
+static const struct place from_uplink, to_uplink;
+static const struct place from_ns = { FV_PROG_FROM_NS, TCX_INGRESS, BPF_TC_INGRESS, &from_uplink };
+static const struct place to_ns = { FV_PROG_TO_NS, TCX_EGRESS, BPF_TC_EGRESS, &to_uplink };
+static const struct place xdp_from_ns = { FV_PROG_XDP_FROM_NS, BPF_XDP, 0, NULL };
+static const struct place from_uplink = { FV_PROG_FROM_UPLINK, TCX_INGRESS, BPF_TC_INGRESS,
+					  &from_ns };
+static const struct place to_uplink = { FV_PROG_TO_UPLINK, TCX_EGRESS, BPF_TC_EGRESS, &to_ns };
 
 /* All that ours can be at, by TC. */
 static const struct place *const tc_places[] = { &from_ns, &to_ns, &from_uplink, &to_uplink };
@@ -279,7 +282,7 @@ static int ensure_filter(struct fv_dp *dp, int ifindex, const char *port, const 
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY,
 		    .prog_fd = dp->prog[p->prog]);
-	__u32 id = query_filter(ifindex, p);
+	__u32 id = query_filter(ifindex, p) ?: query_filter(ifindex, p->other);
 	int r;
 
 	if (id && id == dp->prog_id[p->prog])
@@ -325,13 +328,16 @@ static int ensure_tc(struct fv_dp *dp, const struct fv_features *features, int i
 
 	if (!features->tcx) {
 		r = ensure_filter(dp, ifindex, port, p, err);
-		return r ?: drop_link(dp, port, p, err);
+		r = r ?: drop_link(dp, port, p, err);
+		return r ?: drop_link(dp, port, p->other, err);
 	}
 	r = ensure_link(dp, ifindex, port, p, err, &made);
+	r = r ?: drop_link(dp, port, p->other, err);
 	if (r || !made)
 		return r;
-	/* A filter of a time without tcx would count everything twice. */
-	return drop_filter(ifindex, port, p, err);
+	/* Filters of a time without tcx would count everything twice. */
+	r = drop_filter(ifindex, port, p, err);
+	return r ?: drop_filter(ifindex, port, p->other, err);
 }
 
 static int attach_uplink(struct fv_dp *dp, const struct fv_features *features, int ifindex,
@@ -339,7 +345,8 @@ static int attach_uplink(struct fv_dp *dp, const struct fv_features *features, i
 {
 	int r = ensure_tc(dp, features, ifindex, device, &to_uplink, err);
 
-	return r ?: ensure_tc(dp, features, ifindex, device, &from_uplink, err);
+	r = r ?: ensure_tc(dp, features, ifindex, device, &from_uplink, err);
+	return r ?: drop_link(dp, device, &xdp_from_ns, err);
 }
 
 int fv_dp_attach(struct fv_dp *dp, const struct fv_features *features, int ifindex,
@@ -359,7 +366,9 @@ int fv_dp_attach(struct fv_dp *dp, const struct fv_features *features, int ifind
 	}
 	r = ensure_link(dp, ifindex, port, &xdp_from_ns, err, &made);
 	r = r ?: drop_link(dp, port, &from_ns, err);
-	return r ?: drop_filter(ifindex, port, &from_ns, err);
+	r = r ?: drop_link(dp, port, &from_uplink, err);
+	r = r ?: drop_filter(ifindex, port, &from_ns, err);
+	return r ?: drop_filter(ifindex, port, &from_uplink, err);
 }
 
 /* What of ours is at a TC place of the port; 0: nothing. */
