@@ -32,6 +32,7 @@ static int make_with_flows(void **state)
 		flow_ports[others[i]] = (struct flow_port){ .attached = true,
 							    .declined = i == 1,
 							    .no_tcp = i == 2,
+							    .uplink = i == 3,
 							    .master = i ? BRIDGE : 0 };
 	OK(fv_dp_load(&bed_features, N_WHO, FV_LOAD_FLOWS, &err, &bed_dp));
 	flow_fill();
@@ -87,6 +88,7 @@ static void attached_ports_are_listed(void **state)
 		assert_true(e->attached);
 		assert_int_equal(e->declined, flow_ports[who].declined);
 		assert_int_equal(e->no_tcp, flow_ports[who].no_tcp);
+		assert_int_equal(e->uplink, flow_ports[who].uplink);
 		assert_int_equal(e->master, flow_ports[who].master);
 		assert_int_equal(e->network, 0);
 		assert_int_equal(e->ip4.family + e->ip6.family, 0);
@@ -156,13 +158,15 @@ static void flags_change_in_place(void **state)
 	count_one(WEB);
 	/* The programs' own field is lost where an entry is written anew. */
 	port->checked = 4711;
-	for (int flags = 0; flags < 4; flags++) {
+	for (int flags = 0; flags < 8; flags++) {
 		flow_ports[WEB].declined = flags & 1;
 		flow_ports[WEB].no_tcp = flags & 2;
+		flow_ports[WEB].uplink = flags & 4;
 		flow_fill();
 		assert_int_equal(port->flags, FV_PORT_ATTACHED |
 						      (flags & 1 ? FV_PORT_DECLINED : 0) |
-						      (flags & 2 ? FV_PORT_NO_TCP : 0));
+						      (flags & 2 ? FV_PORT_NO_TCP : 0) |
+						      (flags & 4 ? FV_PORT_UPLINK : 0));
 		assert_int_equal(port->checked, 4711);
 		assert_int_equal(port->slot, slot);
 	}
@@ -192,6 +196,24 @@ static void flags_change_in_the_hash(void **state)
 	assert_int_equal(port_of(TWIN).flags, FV_PORT_ATTACHED | FV_PORT_DECLINED);
 	assert_int_equal(port_of(TWIN).master, 0);
 	assert_int_equal(counted(TWIN), 1);
+}
+
+/* Of an own network's port two of them say how it is with what is outside. */
+static void own_ports_have_flags(void **state)
+{
+	uint32_t overflow = port_of(CROWD).flags & FV_PORT_OVERFLOW;
+
+	(void)state;
+	count_one(CROWD);
+	for (int flags = 0; flags < 4; flags++) {
+		flow_ports[CROWD].declined = flags & 1;
+		flow_ports[CROWD].no_tcp = flags & 2;
+		flow_fill();
+		assert_int_equal(port_of(CROWD).flags, overflow |
+							       (flags & 1 ? FV_PORT_DECLINED : 0) |
+							       (flags & 2 ? FV_PORT_NO_TCP : 0));
+	}
+	assert_int_equal(counted(CROWD), 1);
 }
 
 /* From others' to ours and back: another port each time, which counts from zero. */
@@ -414,6 +436,7 @@ int main(void)
 		WITH_FLOWS(what_is_listed_fills_the_same),
 		WITH_FLOWS(flags_change_in_place),
 		WITH_FLOWS(flags_change_in_the_hash),
+		WITH_FLOWS(own_ports_have_flags),
 		WITH_FLOWS(another_owner_is_another_port),
 		WITH_FLOWS(attached_ports_are_no_endpoints),
 		TEST(room_for_flows_is_made_without_losing_a_count),
