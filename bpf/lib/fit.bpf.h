@@ -84,6 +84,8 @@ static __always_inline enum fv_fit fv_headers_fit(const struct fv_note *note,
 	/* All of TCP, or eight bytes of layer 4. */
 	int n = (p->family == 4 ? 7 : 12) + (p->proto == IPPROTO_TCP ? 3 : 0);
 
+	/* Old verifiers (6.1) take a jump back for one without end where it leads to a fall-through. */
+#pragma unroll
 	for (int i = 0; i < FV_NOTE_WORDS; i++) {
 		__u32 differs = hdr[i] ^ note->hdr[i], check = fv_check_mask(p, i);
 

@@ -93,53 +93,56 @@ static __always_inline void fv_flow_set_nat(const struct fv_packet *p,
 static __always_inline void fv_note_read(struct __sk_buff *ctx, const struct fv_frame *f,
 					 const struct fv_port *port)
 {
-	__u32 index = ctx->tc_index - 1, id, iif, hdr[FV_NOTE_WORDS] = {};
+	__u32 index = ctx->tc_index - 1, zero = 0, id, iif, hdr[FV_NOTE_WORDS] = {};
 	struct fv_note *note = bpf_map_lookup_elem(&fv_notes, &index);
+	struct fv_noted *noted = bpf_map_lookup_elem(&fv_noted, &zero);
 	struct fv_tuple was = {};
 	struct fv_packet p = {};
-	struct fv_flow flow = {};
+	struct fv_flow *flow;
 	bool from_uplink;
 	enum fv_fit fit;
 	__u16 check;
 
-	if (!note || fv_packet_parse(f, &p) != FV_SHORTCUT || p.control)
+	if (!note || !noted || fv_packet_parse(f, &p) != FV_SHORTCUT || p.control)
 		return;
 	id = *(volatile __u32 *)&note->id;
 	fit = fv_note_fits(note, f, &p, port, ctx->ingress_ifindex, hdr);
 	if (!id || fit == FV_FITS_NOT)
 		return;
+	flow = &noted->flow;
+	__builtin_memset(flow, 0, sizeof(*flow));
 	iif = note->iif;
 	from_uplink = note->uplink;
-	flow.made = bpf_ktime_get_ns();
-	flow.proven = flow.since = bpf_jiffies64();
-	flow.probed = flow.proven;
-	flow.len = note->wire_len;
-	flow.oif = port->ifindex;
-	flow.ttl = note->ttl;
-	flow.dscp = note->dscp;
-	flow.hops = note->ttl - p.ttl;
-	fv_l2_copy(flow.in_l2, note->l2);
+	flow->made = bpf_ktime_get_ns();
+	flow->proven = flow->since = bpf_jiffies64();
+	flow->probed = flow->proven;
+	flow->len = note->wire_len;
+	flow->oif = port->ifindex;
+	flow->ttl = note->ttl;
+	flow->dscp = note->dscp;
+	flow->hops = note->ttl - p.ttl;
+	fv_l2_copy(flow->in_l2, note->l2);
 	fv_tuple_of(&p, note->hdr, &was);
 	check = fv_l4_check(&p, note->hdr);
 	/* Written anew meanwhile; what was read may be of both. Nothing is read after this. */
 	barrier();
 	if (*(volatile const __u32 *)&note->id != id)
 		return;
-	fv_l2_copy(flow.out_l2, f->data);
+	fv_l2_copy(flow->out_l2, f->data);
 	if (port->flags & FV_PORT_UPLINK) {
-		flow.mark = ctx->mark;
-		flow.priority = ctx->priority;
+		flow->mark = ctx->mark;
+		flow->priority = ctx->priority;
 	}
 	if (fit == FV_FITS_NAT) {
 		/* From a port to a port, by an address of the host's: that stays with the host. */
 		if (!from_uplink && !(port->flags & FV_PORT_UPLINK))
 			return;
-		fv_flow_set_nat(&p, hdr, &was, &flow);
-		if (!fv_check_follows(&p, check, fv_l4_check(&p, hdr), &flow) ||
-		    !fv_conntrack_agrees(ctx, p.family, p.proto, &was, &flow))
+		fv_flow_set_nat(&p, hdr, &was, flow);
+		if (!fv_check_follows(&p, check, fv_l4_check(&p, hdr), flow) ||
+		    !fv_conntrack_agrees(ctx, p.family, p.proto, &was, flow))
 			return;
 	}
-	fv_flow_store(&p, iif, &was, &flow);
+	fv_flow_store(&p, iif, &was, flow);
 }
 
 #endif /* FV_BPF_PROVE_H */

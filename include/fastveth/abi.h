@@ -200,6 +200,8 @@ struct fv_note {
 struct fv_noted {
 	__u32 n;	  /* notes that this CPU has written */
 	__u32 tried[256]; /* by hash of an unproven flow: hash ^ tick of its last note */
+	__u32 pad;
+	struct fv_flow flow; /* where one is put together: it is too large for the stack */
 };
 
 /* Entries of fv_flows4 and of fv_flows6 where ports are attached. */
