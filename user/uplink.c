@@ -39,6 +39,9 @@ static bool is_target(const struct fv_run *run, const struct fv_link *link)
 /* Why a device cannot be an uplink; NULL: it can. */
 static const char *unfit(const struct fv_run *run, const struct fv_link *link)
 {
+	const struct fv_link *master =
+		link->master ? fv_host_ifindex(&run->host, link->master) : NULL;
+
 	if (link->loopback)
 		return "it is a loopback";
 	if (link->type != ARPHRD_ETHER)
@@ -47,6 +50,9 @@ static const char *unfit(const struct fv_run *run, const struct fv_link *link)
 		return "it is the port of one of fastveth's endpoints";
 	if (is_target(run, link))
 		return "it is attached itself";
+	/* A flooded frame comes out of every port of it, and proves nothing. */
+	if (master && !strcmp(master->kind, "bridge"))
+		return "it is a port of a bridge";
 	return NULL;
 }
 
