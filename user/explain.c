@@ -49,9 +49,15 @@ int fv_asked_say(struct fv_asked *a, enum fv_way way, struct fv_err *err, const 
 /* ---- who is meant ---- */
 
 /* A word that is somebody's name is that, whatever it looks like. */
-static struct fv_ip address_of(const struct fv_view *view, const char *word)
+static struct fv_ip address_of(const struct fv_view *view, const char *word, bool *ret_world)
 {
 	struct fv_ip ip = {};
+
+	*ret_world = !strncmp(word, FV_WORLD, strlen(FV_WORLD));
+	if (*ret_world) {
+		fv_ip_parse(word + strlen(FV_WORLD), &ip);
+		return ip;
+	}
 
 	for (size_t i = 0; i < view->n_eps; i++)
 		if (!strcmp(view->eps[i].ep->name, word))
@@ -76,10 +82,10 @@ static void choose(struct fv_asked *a)
 	for (size_t i = 0; i < view->n_eps; i++) {
 		const struct fv_view_ep *f = &view->eps[i];
 
-		if (!is_meant(f, a->q->from, &a->from_ip))
+		if (a->from_world || !is_meant(f, a->q->from, &a->from_ip))
 			continue;
 		a->from = a->from ?: f;
-		for (size_t k = 0; k < view->n_eps && !same; k++) {
+		for (size_t k = 0; k < view->n_eps && !same && !a->to_world; k++) {
 			const struct fv_view_ep *t = &view->eps[k];
 
 			if (f == t || f->net != t->net || !*f->net->name ||
@@ -90,7 +96,7 @@ static void choose(struct fv_asked *a)
 			return;
 		}
 	}
-	for (size_t i = 0; i < view->n_eps && !a->to; i++)
+	for (size_t i = 0; i < view->n_eps && !a->to && !a->to_world; i++)
 		if (is_meant(&view->eps[i], a->q->to, &a->to_ip))
 			a->to = &view->eps[i];
 }
@@ -101,6 +107,22 @@ static int nobody(const char *word, struct fv_err *err)
 			  "endpoint \"%s\": there is none of that name or address (fastveth list "
 			  "shows them)",
 			  word);
+}
+
+/* An address that was said to be outside. */
+static int check_world(const struct fv_asked *a, const char *word, const struct fv_ip *ip,
+		       struct fv_err *err)
+{
+	if (!ip->family)
+		return fv_err_set(err, -EINVAL, "\"%s\": must be " FV_WORLD " and an address",
+				  word);
+	for (size_t i = 0; i < a->view.n_eps; i++)
+		if (is_meant(&a->view.eps[i], "", ip))
+			return fv_err_set(err, -EINVAL,
+					  "\"%s\": that is an address of endpoint \"%s\", which is "
+					  "not outside",
+					  word, a->view.eps[i].ep->name);
+	return 0;
 }
 
 const struct fv_ip *fv_asked_ip(const struct fv_ep *ep, int family)
@@ -151,10 +173,20 @@ static int find_ends(struct fv_asked *a, struct fv_err *err)
 	struct fv_ip from, to;
 	int r;
 
-	a->from_ip = address_of(&a->view, a->q->from);
-	a->to_ip = address_of(&a->view, a->q->to);
+	a->from_ip = address_of(&a->view, a->q->from, &a->from_world);
+	a->to_ip = address_of(&a->view, a->q->to, &a->to_world);
+	if (a->from_world && a->to_world)
+		return fv_err_set(
+			err, -EINVAL,
+			"\"%s\" and \"%s\": what passes through the host from outside "
+			"to outside takes no shortcut; one of the two must be an endpoint",
+			a->q->from, a->q->to);
+	r = a->from_world ? check_world(a, a->q->from, &a->from_ip, err) : 0;
+	r = r ?: a->to_world ? check_world(a, a->q->to, &a->to_ip, err) : 0;
+	if (r)
+		return r;
 	choose(a);
-	if (!a->from)
+	if (!a->from && !a->from_world)
 		return nobody(a->q->from, err);
 	if (!a->to && !a->to_ip.family)
 		return nobody(a->q->to, err);
@@ -220,17 +252,17 @@ int fv_asked_no_programs(struct fv_asked *a, const struct fv_view_ep *v, struct 
 
 /* ---- own networks ---- */
 
+static bool is_outside(const struct fv_dp_verdict *verdict)
+{
+	return verdict->way == FV_DP_SLOW && verdict->slow == FV_SLOW_OUTSIDE;
+}
+
 static int tell_verdict(struct fv_asked *a, const struct fv_dp_verdict *verdict, struct fv_err *err)
 {
 	if (verdict->way == FV_DP_SHORTCUT)
 		return fv_asked_say(a, FV_WAY_SHORTCUT, err, "own network");
 	if (verdict->way == FV_DP_DROP)
 		return fv_asked_say(a, FV_WAY_DROPPED, err, "%s", fv_drop_name(verdict->drop));
-	if (verdict->slow == FV_SLOW_OUTSIDE && a->to && a->to->attached)
-		return fv_asked_say(
-			a, FV_WAY_SLOW, err,
-			"outside: %s is no endpoint of network %s, but an attached port",
-			a->to->ep->name, a->from->net->name);
 	if (verdict->slow == FV_SLOW_TARGET)
 		return fv_asked_say(a, FV_WAY_SLOW, err, "target: %s",
 				    a->from == a->to ? "that is the endpoint itself"
@@ -242,7 +274,6 @@ static int tell_verdict(struct fv_asked *a, const struct fv_dp_verdict *verdict,
 static int own_way(struct fv_asked *a, struct fv_err *err)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
-	const struct fv_dp_verdict outside = { .way = FV_DP_SLOW, .slow = FV_SLOW_OUTSIDE };
 	struct fv_dp_verdict verdict = {};
 	bool any = false;
 	int r;
@@ -266,10 +297,12 @@ static int own_way(struct fv_asked *a, struct fv_err *err)
 	}
 	/* The addresses of attached ports can be unknown. */
 	if (!any && a->to && a->to->attached)
-		return tell_verdict(a, &outside, err);
+		return fv_asked_flows(a, err);
 	if (!any)
 		return fv_asked_say(a, FV_WAY_NONE, err,
 				    "no address: the two have none of the same family");
+	if (is_outside(&verdict))
+		return fv_asked_flows(a, err);
 	/* What is dropped is so before it can meet a device that is down. */
 	if (verdict.way != FV_DP_DROP && a->to) {
 		r = fv_asked_device(a, a->to, err);
@@ -281,28 +314,32 @@ static int own_way(struct fv_asked *a, struct fv_err *err)
 
 static int find_way(struct fv_asked *a, struct fv_err *err)
 {
-	const struct fv_view_ep *host = a->from->ep->share	    ? a->from
-					: a->to && a->to->ep->share ? a->to
-								    : NULL;
+	const struct fv_view_ep *host = a->from && a->from->ep->share ? a->from
+					: a->to && a->to->ep->share   ? a->to
+								      : NULL;
 	int r;
 
 	if (host)
 		return fv_asked_say(a, FV_WAY_SLOW, err, "outside: %s is the host itself",
 				    host->ep->name);
-	if (a->from_ip.family && a->to_ip.family && a->from_ip.family != a->to_ip.family)
+	/* An endpoint's name can stand for addresses that nobody knows: family 0. */
+	if (a->e.from.ip.family && a->e.to.ip.family && a->e.from.ip.family != a->e.to.ip.family &&
+	    (a->from_world || (a->from_ip.family && a->to_ip.family)))
 		return fv_asked_say(a, FV_WAY_NONE, err,
 				    "no address: the two are of different families");
 	r = fv_rtnl_open(err, &a->rt);
 	r = r ?: fv_link_dump(a->rt, err, &a->links, &a->n_links);
-	r = r ?: fv_asked_device(a, a->from, err);
+	r = r ?: a->from ? fv_asked_device(a, a->from, err) : 0;
 	if (r || a->e.reason)
 		return r;
 	r = fv_dp_open(err, &a->dp);
 	if (r && r != -ENOENT)
 		return r;
-	if (r || !*a->from->hook)
+	if (r && !a->from)
+		return fv_asked_say(a, FV_WAY_SLOW, err, "no programs: none are attached");
+	if (r || (a->from && !*a->from->hook))
 		return fv_asked_no_programs(a, a->from, err);
-	return a->from->attached ? fv_asked_attached(a, err) : own_way(a, err);
+	return !a->from || a->from->attached ? fv_asked_flows(a, err) : own_way(a, err);
 }
 
 int fv_explain(const struct fv_question *question, struct fv_err *err, struct fv_explain *ret)

@@ -18,6 +18,8 @@ int fv_view_attached(struct fv_run *run, unsigned int what, struct fv_err *err,
 int fv_view_uplinks(struct fv_run *run, struct fv_err *err, struct fv_view *view);
 int fv_view_judge_uplinks(struct fv_run *run, const struct fv_gate_list *rules,
 			  struct fv_view *view, struct fv_err *err);
+/* Why loaded programs that do not know NAT do not, and what to do. */
+const char *fv_view_no_nat(void);
 /* fv_view_judge - their hook, state, and what speaks against a shortcut, if @what asks for it. */
 int fv_view_judge(struct fv_run *run, unsigned int what, struct fv_view *view, struct fv_err *err);
 

@@ -64,21 +64,22 @@ static int judge_one(struct fv_run *run, const struct fv_uplinks *wanted, struct
 	return r;
 }
 
+const char *fv_view_no_nat(void)
+{
+	if (fv_dp_could_nat())
+		return "nf_conntrack was loaded since: flows with NAT stay slow until the next "
+		       "`fastveth attach`, or while `fastveth watch` runs they do not";
+	if (access("/sys/module/nf_conntrack", F_OK))
+		return "nf_conntrack is not loaded: flows with NAT would stay slow";
+	return "this kernel's conntrack cannot be asked by BPF programs (5.18 and later can): "
+	       "flows with NAT stay slow";
+}
+
 static int say_nat(struct fv_run *run, struct fv_view *view)
 {
 	if (!run->dp || fv_dp_reads_nat(run->dp))
 		return 0;
-	if (fv_dp_could_nat())
-		return fv_view_line(&view->warnings,
-				    "nf_conntrack was loaded since: flows with NAT stay slow until "
-				    "the next `fastveth attach`, or while `fastveth watch` runs "
-				    "they do not");
-	if (access("/sys/module/nf_conntrack", F_OK))
-		return fv_view_line(&view->warnings,
-				    "nf_conntrack is not loaded: flows with NAT would stay slow");
-	return fv_view_line(&view->warnings,
-			    "this kernel's conntrack cannot be asked by BPF programs "
-			    "(5.18 and later can): flows with NAT stay slow");
+	return fv_view_line(&view->warnings, "%s", fv_view_no_nat());
 }
 
 int fv_view_judge_uplinks(struct fv_run *run, const struct fv_gate_list *rules,

@@ -76,6 +76,25 @@ static int set_question(int val, const char *arg, void *data)
 	return 0;
 }
 
+static bool is_world(const char *word)
+{
+	return !strncmp(word, FV_WORLD, strlen(FV_WORLD));
+}
+
+/* A word that begins with world: must go on with an address. */
+static int check_world(const char *word)
+{
+	const char *address = word + strlen(FV_WORLD);
+	struct fv_prefix prefix;
+	struct fv_ip ip;
+
+	if (!is_world(word) || !fv_ip_parse(address, &ip))
+		return 0;
+	if (!fv_prefix_parse(address, &prefix))
+		return cli_usage("explain", "%s: must be one address, not a network", word);
+	return cli_usage("explain", "%s: must be " FV_WORLD " and an IPv4 or IPv6 address", word);
+}
+
 /* ---- JSON ---- */
 
 /* A tick is a millisecond at the least. */
@@ -101,6 +120,15 @@ static json_t *port_or_null(uint16_t port)
 	return port ? json_integer(port) : json_null();
 }
 
+static json_t *nat_json(const struct fv_explain_flow *f)
+{
+	if (!f->nat)
+		return json_null();
+	return json_pack("{s:o, s:o, s:i, s:i}", "from", ip_json(&f->nat_from), "to",
+			 ip_json(&f->nat_to), "sport", (int)f->nat_sport, "dport",
+			 (int)f->nat_dport);
+}
+
 static json_t *flows_json(const struct fv_explain *e)
 {
 	json_t *flows = json_array();
@@ -110,12 +138,15 @@ static json_t *flows_json(const struct fv_explain *e)
 
 		json_array_append_new(
 			flows,
-			json_pack("{s:s, s:s, s:o, s:o, s:s, s:i, s:i, s:o, s:o, s:I, s:o}", "way",
-				  ways[f->way].name, "reason", f->why, "from", ip_json(&f->from),
-				  "to", ip_json(&f->to), "proto", proto_name(f->proto) ?: "?",
-				  "sport", (int)f->sport, "dport", (int)f->dport, "since",
-				  seconds(f->since), "last_proof", seconds(f->last_proof), "length",
-				  (json_int_t)f->length, "port_to", string_or_null(f->port)));
+			json_pack(
+				"{s:s, s:s, s:o, s:o, s:s, s:i, s:i, s:o, s:o, s:I, s:o, s:o, s:o}",
+				"way", ways[f->way].name, "reason", f->why, "from",
+				ip_json(&f->from), "to", ip_json(&f->to), "proto",
+				proto_name(f->proto) ?: "?", "sport", (int)f->sport, "dport",
+				(int)f->dport, "since", seconds(f->since), "last_proof",
+				seconds(f->last_proof), "length", (json_int_t)f->length, "port_to",
+				string_or_null(f->port), "nat", nat_json(f), "uplink",
+				string_or_null(f->uplink)));
 	}
 	return flows;
 }
@@ -138,6 +169,8 @@ static json_t *explain_json(const struct fv_question *q, const struct fv_explain
 	json_object_set_new(j, "proto", string_or_null(proto_name(q->proto)));
 	json_object_set_new(j, "port", port_or_null(q->port));
 	json_object_set_new(j, "sport", port_or_null(q->sport));
+	json_object_set_new(j, "nat", e->proven ? nat_json(&e->flows[0]) : json_null());
+	json_object_set_new(j, "uplink", string_or_null(e->uplink));
 	json_object_set_new(j, "flows", flows_json(e));
 	return j;
 }
@@ -190,23 +223,47 @@ static const char *more_on(const char *reason)
 	return NULL;
 }
 
+/* "[fd05::2]:80" */
+static const char *socket_str(const struct fv_ip *ip, uint16_t port, char ret[FV_IP_STRLEN + 10])
+{
+	char buf[FV_IP_STRLEN];
+
+	snprintf(ret, FV_IP_STRLEN + 10, strchr(fv_ip_str(ip, buf), ':') ? "[%s]:%u" : "%s:%u", buf,
+		 port);
+	return ret;
+}
+
+static void print_nat(const struct fv_explain_flow *f)
+{
+	char from[FV_IP_STRLEN + 10], to[FV_IP_STRLEN + 10];
+
+	if (f->nat)
+		printf(", NAT to %s -> %s", socket_str(&f->nat_from, f->nat_sport, from),
+		       socket_str(&f->nat_to, f->nat_dport, to));
+}
+
 static void print_way(const struct cli *cli, const struct fv_explain *e)
 {
 	const char *more = more_on(e->reason);
 
 	printf("%s%s%s", cli_color(cli, ways[e->way].color), ways[e->way].name,
 	       cli_color(cli, "off"));
-	if (e->way == FV_WAY_SHORTCUT && e->proven)
-		printf(", proven by the host's own path since %.1f s, last %.1f s ago\n", e->since,
+	if (e->way == FV_WAY_SHORTCUT && e->proven) {
+		printf(", proven by the host's own path since %.1f s, last %.1f s ago", e->since,
 		       e->last_proof);
-	else if (e->way == FV_WAY_SHORTCUT)
+		if (*e->uplink)
+			printf(", by uplink %s", e->uplink);
+		print_nat(&e->flows[0]);
+		putchar('\n');
+	} else if (e->way == FV_WAY_SHORTCUT)
 		printf(" (%s on %s): both are in network %s, which needs no proof\n", e->from.hook,
 		       e->from.port, e->from.network);
 	else if (!strcmp(e->reason, "unproven"))
 		printf(": not proven yet: no packet of such a flow has come out of %s within two "
-		       "seconds (it starts with the first packets; NAT, or a rule that drops, "
+		       "seconds (it starts with the first packets; NAT %s, or a rule that drops, "
 		       "prevents it)\n",
-		       e->to.port);
+		       *e->to.port ? e->to.port : e->uplink,
+		       *e->uplink ? "that is not conntrack's" : "between ports");
 	else
 		printf(": %s%s%s%s\n", e->reason, more ? ": " : "", more ?: "",
 		       strncmp(e->reason, "stale:", 6)
@@ -270,6 +327,11 @@ int cmd_explain(struct cli *cli, int argc, char **argv)
 		return cli_usage(argv[0], "explain: --proto icmp goes without ports");
 	q.from = argv[at];
 	q.to = argv[at + 1];
+	if (is_world(q.from) && is_world(q.to))
+		return cli_usage(argv[0],
+				 "explain: FROM or TO must be an endpoint, not both " FV_WORLD);
+	if (check_world(q.from) || check_world(q.to))
+		return EXIT_USAGE;
 	if (fv_explain(&q, &err, &e))
 		return cli_failed(&err);
 	if (cli->json)

@@ -167,14 +167,21 @@ static void read_key6(const void *key_, struct fv_dp_flow *ret)
 	read_ports(key->sport, key->dport, ret);
 }
 
+static bool is_port(uint16_t asked, uint16_t was, const struct fv_dp_flow *f, uint16_t becomes)
+{
+	return !asked || asked == was || (f->nat && asked == becomes);
+}
+
 static bool ports_match(const struct fv_flow_match *m, const struct fv_dp_flow *f)
 {
 	if (!m->port && !m->sport)
 		return true;
 	if (is_echo(f->proto))
 		return false;
-	return ((!m->port || m->port == f->dport) && (!m->sport || m->sport == f->sport)) ||
-	       ((!m->port || m->port == f->sport) && (!m->sport || m->sport == f->dport));
+	return (is_port(m->port, f->dport, f, f->nat_dport) &&
+		is_port(m->sport, f->sport, f, f->nat_sport)) ||
+	       (is_port(m->port, f->sport, f, f->nat_sport) &&
+		is_port(m->sport, f->dport, f, f->nat_dport));
 }
 
 static bool proto_matches(uint8_t proto, const struct fv_dp_flow *f)
@@ -186,7 +193,9 @@ static bool flow_matches(const struct fv_flow_match *m, const struct fv_dp_flow 
 {
 	return (!m->iif || m->iif == f->iif) && proto_matches(m->proto, f) &&
 	       (!m->from.family || fv_ip_equal(&m->from, &f->from)) &&
-	       (!m->to.family || fv_ip_equal(&m->to, &f->to)) && ports_match(m, f);
+	       (!m->to.family || fv_ip_equal(&m->to, &f->to) ||
+		(f->nat && fv_ip_equal(&m->to, &f->nat_to))) &&
+	       ports_match(m, f);
 }
 
 static int by_number(const void *a, const void *b)

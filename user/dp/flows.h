@@ -46,7 +46,7 @@ struct fv_dp_flow {
 	uint64_t since, proven; /* ticks */
 };
 
-/* 0, and family 0: any. */
+/* 0, and family 0: any. With NAT, to and ports are those before or after it. */
 struct fv_flow_match {
 	int iif;
 	struct fv_ip from, to;

@@ -263,6 +263,51 @@ int fv_route_dump(struct fv_rtnl *rt, struct fv_err *err, struct fv_route **ret,
 	return r;
 }
 
+static bool parse_way(const struct nlmsghdr *nlh, void *ret)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *tb[RTA_MAX + 1];
+	struct fv_route *route = ret;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm) || nlh->nlmsg_type != RTM_NEWROUTE)
+		return false;
+	fv_attr_table(nlh, sizeof(*rtm), tb, FV_ARRAY_SIZE(tb));
+	*route = (struct fv_route){ .type = rtm->rtm_type };
+	fv_attr_bytes(tb[RTA_OIF], &route->oif, sizeof(route->oif));
+	return true;
+}
+
+int fv_route_get(struct fv_rtnl *rt, const struct fv_ip *to, struct fv_err *err,
+		 struct fv_route *ret)
+{
+	char buf[256] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct fv_route found = {};
+	struct fv_err cause = {};
+	struct rtmsg *rtm;
+	int r;
+
+	r = check_ip(to, 0, "route", err);
+	if (r)
+		return r;
+	nlh->nlmsg_type = RTM_GETROUTE;
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = (uint8_t)to->family;
+	rtm->rtm_dst_len = (uint8_t)fv_ip_bits(to);
+	fv_attr_put_ip(nlh, RTA_DST, to);
+	r = fv_rtnl_ask(rt, nlh, "look up a route", 0, parse_way, &cause, &found);
+	/* Routes of the types unreachable, prohibit, blackhole, throw, too. IPv6 gives them as answers. */
+	if (r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EACCES || r == -EINVAL ||
+	    r == -EAGAIN || (!r && found.type != RTN_LOCAL && !found.oif) ||
+	    (!r && (found.type == RTN_UNREACHABLE || found.type == RTN_PROHIBIT ||
+		    found.type == RTN_BLACKHOLE || found.type == RTN_THROW)))
+		return -ENETUNREACH;
+	if (r)
+		return fv_err_set(err, r, "%s", cause.msg);
+	*ret = found;
+	return 0;
+}
+
 /* ---- neighbours ---- */
 
 static int queue_neigh(struct fv_rtnl *rt, uint16_t type, const struct fv_neigh *neigh,

@@ -167,6 +167,12 @@ int fv_route_delete(struct fv_rtnl *rt, const struct fv_route *route, enum fv_rt
  * hops has neither oif nor via, but the devices of the first of them in hops.
  */
 int fv_route_dump(struct fv_rtnl *rt, struct fv_err *err, struct fv_route **ret, size_t *ret_n);
+/*
+ * fv_route_get - the way of what the host itself sends there: oif and type (RTN_LOCAL: its own
+ * address), nothing else. -ENETUNREACH without a message where there is none.
+ */
+int fv_route_get(struct fv_rtnl *rt, const struct fv_ip *to, struct fv_err *err,
+		 struct fv_route *ret);
 
 struct fv_neigh {
 	int ifindex;
