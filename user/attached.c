@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "net/gate.h"
+#include "net/hooks.h"
 #include "net/sysctl.h"
 #include "guest.h"
 #include "run.h"
@@ -58,17 +60,59 @@ bool fv_run_no_sysctl(const struct fv_run *run)
 	return run->state.n_attached;
 }
 
+const struct fv_saved *fv_run_liberal_saved(const struct fv_run *run)
+{
+	for (size_t i = 0; i < run->state.n_saved; i++)
+		if (!strcmp(run->state.saved[i].path, FV_LIBERAL))
+			return &run->state.saved[i];
+	return NULL;
+}
+
+/* Do rules of these networks ask for conntrack? As user/nat writes them. */
+static bool nets_track(const struct fv_topo *topo)
+{
+	for (size_t i = 0; i < topo->n_nets; i++) {
+		const struct fv_net *net = &topo->nets[i];
+
+		if (!net->internal)
+			return true;
+		for (size_t k = 0; k < net->n_eps; k++)
+			if (net->eps[k].n_publish)
+				return true;
+	}
+	return false;
+}
+
+bool fv_run_tracks(const struct fv_topo *topo)
+{
+	bool tracked = false;
+
+	if (access(FV_LIBERAL, F_OK))
+		return false;
+	/* Also those that a run is about to make. */
+	if (nets_track(topo))
+		return true;
+	/* Where that cannot be known, it might. */
+	return fv_hooks_tracked(NULL, &tracked) || tracked;
+}
+
 /* What conntrack sees of a TCP flow are samples, which its windows would call invalid. */
 static int make_liberal(struct fv_run *run, struct fv_err *err)
 {
+	const struct fv_saved *saved = fv_run_liberal_saved(run);
 	bool changed = false;
-	int r;
+	int r = 0;
 
-	if (fv_run_no_sysctl(run))
-		return fv_host_restore_path(run, FV_LIBERAL, err);
+	if (fv_run_no_sysctl(run) || !fv_run_tracks(&run->want)) {
+		if (saved)
+			r = fv_run_act(run, FV_OP_CHANGE, "sysctl", FV_LIBERAL, err, "%s again",
+				       saved->old);
+		return r ?: fv_host_restore_path(run, FV_LIBERAL, err);
+	}
 	r = fv_host_set(run, FV_LIBERAL, "1", err, &changed);
 	if (!r && changed)
-		r = fv_run_act(run, FV_OP_CHANGE, "sysctl", FV_LIBERAL, err, "1");
+		r = fv_run_act(run, FV_OP_CHANGE, "sysctl", FV_LIBERAL, err,
+			       "1; put back when nothing is attached any more");
 	return r;
 }
 
@@ -254,21 +298,20 @@ int fv_run_drop_attached(struct fv_run *run, struct fv_err *err)
 /* ---- verbs ---- */
 
 /* Will conntrack's windows be strict? What we made of it before is put back then. */
-bool fv_run_strict_windows(const struct fv_run *run)
+bool fv_run_strict_windows(const struct fv_run *run, const struct fv_topo *topo)
 {
+	const struct fv_saved *saved = fv_run_liberal_saved(run);
 	char now[16];
 
-	if (!fv_run_no_sysctl(run) || fv_sysctl_get(FV_LIBERAL, NULL, now, sizeof(now)))
+	if (!fv_run_no_sysctl(run) || fv_sysctl_get(FV_LIBERAL, NULL, now, sizeof(now)) ||
+	    !strcmp(saved ? saved->old : now, "1"))
 		return false;
-	for (size_t i = 0; i < run->state.n_saved; i++)
-		if (!strcmp(run->state.saved[i].path, FV_LIBERAL))
-			return strcmp(run->state.saved[i].old, "1");
-	return strcmp(now, "1");
+	return fv_run_tracks(topo);
 }
 
 int fv_run_want_guests(struct fv_run *run, const struct fv_guests *guests, struct fv_err *err)
 {
-	const bool strict = fv_run_strict_windows(run);
+	const bool strict = fv_run_strict_windows(run, &run->state.topo);
 
 	run->reattach = true;
 	run->attached = calloc(guests->n + 1, sizeof(*run->attached));

@@ -57,15 +57,12 @@ static uint64_t sum_of(const struct fv_run *run, const struct fv_guests *guests)
 
 static bool liberal_differs(const struct fv_run *run)
 {
-	bool saved = false;
 	char now[16];
 
-	for (size_t i = 0; i < run->state.n_saved; i++)
-		saved |= !strcmp(run->state.saved[i].path, FV_LIBERAL);
 	if (!run->n_attached)
 		return false;
-	if (fv_run_no_sysctl(run))
-		return saved;
+	if (fv_run_no_sysctl(run) || !fv_run_tracks(&run->state.topo))
+		return fv_run_liberal_saved(run);
 	return !fv_sysctl_get(FV_LIBERAL, NULL, now, sizeof(now)) && strcmp(now, "1");
 }
 

@@ -94,7 +94,13 @@ int fv_run_make_attached(struct fv_run *run, struct fv_err *err);
 /* Programs off ports that shall not be attached any more. */
 int fv_run_drop_attached(struct fv_run *run, struct fv_err *err);
 bool fv_run_detaches(const struct fv_run *run);
-/* Will conntrack's TCP windows be strict when the run is done? */
-bool fv_run_strict_windows(const struct fv_run *run);
+/*
+ * fv_run_tracks - does conntrack see flows, with own networks as in @topo? Else its windows are no
+ * matter. fv_run_strict_windows - will they be strict when the run is done?
+ */
+bool fv_run_tracks(const struct fv_topo *topo);
+bool fv_run_strict_windows(const struct fv_run *run, const struct fv_topo *topo);
+/* What FV_LIBERAL was before it was set; NULL: it was not. */
+const struct fv_saved *fv_run_liberal_saved(const struct fv_run *run);
 
 #endif /* FV_GUEST_H */

@@ -225,6 +225,7 @@ static const struct fv_dp_endpoint *was(const struct fv_run *run, int ifindex)
 int fv_run_want_uplinks(struct fv_run *run, const struct fv_topo *topo, struct fv_err *err)
 {
 	FV_CLEANUP(fv_uplinks_fini) struct fv_uplinks found = {};
+	const bool strict = fv_run_strict_windows(run, topo);
 	bool judge = run->reattach;
 	struct fv_dp_endpoint *all;
 	size_t n = 0;
@@ -244,9 +245,12 @@ int fv_run_want_uplinks(struct fv_run *run, const struct fv_topo *topo, struct f
 	all = calloc(run->n_attached + found.n + 1, sizeof(*all));
 	if (!all)
 		return fv_err_oom(err);
-	for (size_t i = 0; i < run->n_attached; i++)
-		if (!run->attached[i].uplink)
-			all[n++] = run->attached[i];
+	for (size_t i = 0; i < run->n_attached; i++) {
+		if (run->attached[i].uplink)
+			continue;
+		all[n] = run->attached[i];
+		all[n++].no_tcp = strict;
+	}
 	for (size_t i = 0; i < found.n; i++) {
 		const struct fv_uplink *u = &found.u[i];
 		const struct fv_dp_endpoint *old = was(run, u->link->ifindex);
@@ -256,7 +260,7 @@ int fv_run_want_uplinks(struct fv_run *run, const struct fv_topo *topo, struct f
 			.attached = true,
 			.uplink = true,
 			.declined = judge ? u->declined : old->declined,
-			.no_tcp = fv_run_strict_windows(run),
+			.no_tcp = strict,
 			.master = u->link->master,
 		};
 	}

@@ -225,10 +225,35 @@ static int judge_port(struct fv_run *run, const struct fv_guests *guests, struct
 	return r;
 }
 
+static int say_liberal(struct fv_run *run, struct fv_view *view)
+{
+	const struct fv_saved *saved = fv_run_liberal_saved(run);
+	bool tcp = false;
+	char now[16];
+
+	for (size_t i = 0; i < run->n_attached; i++)
+		tcp |= !run->attached[i].no_tcp;
+	if (!tcp || fv_sysctl_get(FV_LIBERAL, NULL, now, sizeof(now)))
+		return 0;
+	if (strcmp(now, "1"))
+		return !fv_run_tracks(&view->topo)
+			       ? 0
+			       : fv_view_line(&view->problems,
+					      "net.netfilter.nf_conntrack_tcp_be_liberal is %s: "
+					      "conntrack would take what it sees of TCP flows for "
+					      "invalid",
+					      now);
+	return !saved ? 0
+		      : fv_view_line(&view->warnings,
+				     "net.netfilter.nf_conntrack_tcp_be_liberal is 1, and was %s: "
+				     "conntrack sees samples of TCP flows; `detach` and `down` put "
+				     "it back",
+				     saved->old);
+}
+
 int fv_view_judge(struct fv_run *run, unsigned int what, struct fv_view *view, struct fv_err *err)
 {
 	FV_CLEANUP(fv_guests_fini) struct fv_guests guests = {};
-	char now[16];
 	int r = 0;
 
 	if (!(what & (FV_LOOK_HEALTH | FV_LOOK_ATTACHED)) ||
@@ -250,16 +275,7 @@ int fv_view_judge(struct fv_run *run, unsigned int what, struct fv_view *view, s
 				"port %s is not attached yet: run `fastveth attach`, or keep "
 				"`fastveth watch` running",
 				guests.g[i].link->name);
-	for (size_t i = 0; i < run->n_attached && !r; i++) {
-		if (run->attached[i].no_tcp || fv_sysctl_get(FV_LIBERAL, NULL, now, sizeof(now)) ||
-		    !strcmp(now, "1"))
-			continue;
-		r = fv_view_line(&view->problems,
-				 "net.netfilter.nf_conntrack_tcp_be_liberal is %s: conntrack would "
-				 "take what it sees of TCP flows for invalid",
-				 now);
-		break;
-	}
+	r = r ?: say_liberal(run, view);
 	if (!r && run->n_attached > view->n_uplinks)
 		r = fv_view_line(
 			&view->warnings,

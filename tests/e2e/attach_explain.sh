@@ -13,7 +13,7 @@
 # shellcheck source=tests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"
 fv_isolate "$@"
-need attach_explain ip jq socat ping tc
+need attach_explain ip jq nft socat ping tc
 
 # For wait_for: what `explain -j WORDS` says.
 is() { # EXPRESSION WORDS...
@@ -213,9 +213,11 @@ windows() {
 	fi
 	check detach_for_windows "$FASTVETH" detach -q --all
 	echo 0 >$liberal
+	nft 'table inet t { chain f { type filter hook forward priority 0; ct state established counter; }; }'
 	check attach_without_sysctl "$FASTVETH" attach -q br0 br1 --no-sysctl
 	way window '.way == "slow" and .reason == "window"' a b --proto tcp
 	way window_but_udp '.reason != "window"' a b --proto udp
+	nft delete table inet t
 }
 
 # ---- own networks ----

@@ -106,6 +106,8 @@ nft delete table inet t
 
 # Windows of TCP that stay strict.
 if [ -e /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal ]; then
+	nft 'table inet tracked { chain f { type filter hook forward priority 0; ct state established counter; }; }'
+	check conntrack_comes "$FASTVETH" -q attach br0
 	check_equal liberal 1 "$(cat /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal)"
 	check no_sysctl "$FASTVETH" -q attach br0 --no-sysctl
 	check_equal liberal_no_more 0 "$(cat /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal)"
@@ -116,6 +118,7 @@ if [ -e /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal ]; then
 	check own_setting_detach "$FASTVETH" -q detach --all
 	check_equal own_setting_stays 1 "$(cat /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal)"
 	sysctl -qw net.netfilter.nf_conntrack_tcp_be_liberal=0
+	nft delete table inet tracked
 fi
 check detach "$FASTVETH" -q detach --all
 tc qdisc del dev vb clsact 2>/dev/null

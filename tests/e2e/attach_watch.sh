@@ -97,7 +97,7 @@ words() {
 # ---- what comes and goes ----
 
 comes_and_goes() {
-	tells sysctl_is_told "~ sysctl $LIBERAL  1"
+	tells sysctl_is_told "~ sysctl $LIBERAL  1; .*"
 	tells first_is_told "\+ port va  a on br0  accelerated"
 	becomes first "va accelerated br0"
 	port b br0 2
@@ -336,7 +336,20 @@ json() {
 	wait $WATCH
 }
 
+# So that conntrack is there to be told of.
+conntracked() {
+	nft -f - <<-END
+		table inet tracked {
+			chain f {
+				type filter hook forward priority 10
+				ct state established counter
+			}
+		}
+	END
+}
+
 words
+conntracked
 bridge br0
 port a br0 1
 start br0

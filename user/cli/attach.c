@@ -53,6 +53,9 @@ static int print_ports(const struct cli *cli, const struct fv_actions *actions)
 	if (fv_look(FV_LOOK_HEALTH, &err, &view))
 		return cli_failed(&err);
 	if (!cli->json) {
+		for (size_t i = 0; i < actions->n; i++)
+			if (!strcmp(actions->a[i].kind, "sysctl"))
+				cli_action(cli, &actions->a[i]);
 		ports_text(&view, true);
 		uplinks_text(&view);
 		return EXIT_DONE;
@@ -61,8 +64,9 @@ static int print_ports(const struct cli *cli, const struct fv_actions *actions)
 	for (size_t i = 0; i < view.n_eps; i++)
 		if (view.eps[i].attached)
 			json_array_append_new(ports, port_json(&view.eps[i]));
-	return cli_json(json_pack("{s:b, s:o, s:o}", "changed", actions->n > 0, "ports", ports,
-				  "uplinks", uplinks_json(&view)));
+	return cli_json(json_pack("{s:b, s:o, s:o, s:o}", "changed", actions->n > 0, "ports", ports,
+				  "uplinks", uplinks_json(&view), "actions",
+				  cli_actions_json(actions)));
 }
 
 int attach_options(struct cli *cli, int argc, char **argv, struct attach_words *ret)

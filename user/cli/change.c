@@ -86,7 +86,7 @@ void cli_action(const struct cli *cli, const struct fv_action *a)
 	printf(" %s %s%s%s\n", a->kind, a->name, a->detail ? "  " : "", a->detail ?: "");
 }
 
-static int print_json(const struct fv_actions *actions)
+json_t *cli_actions_json(const struct fv_actions *actions)
 {
 	json_t *list = json_array();
 
@@ -97,7 +97,7 @@ static int print_json(const struct fv_actions *actions)
 						      ops[a->op].word, "kind", a->kind, "name",
 						      a->name, "detail", a->detail));
 	}
-	return cli_json(json_pack("{s:b, s:o}", "changed", actions->n > 0, "actions", list));
+	return list;
 }
 
 static void print_actions(const struct cli *cli, const struct fv_actions *actions)
@@ -125,7 +125,8 @@ int cli_done(const struct cli *cli, int r, const struct fv_err *err,
 	if (r)
 		return cli_failed(err);
 	if (cli->json)
-		return print_json(actions);
+		return cli_json(json_pack("{s:b, s:o}", "changed", actions->n > 0, "actions",
+					  cli_actions_json(actions)));
 	if (cli->quiet)
 		return EXIT_DONE;
 	if (!actions->n)

@@ -72,6 +72,7 @@ int cli_done(const struct cli *cli, int r, const struct fv_err *err,
 const char *cli_op_word(enum fv_op op);
 void cli_op_sign(const struct cli *cli, enum fv_op op);
 void cli_action(const struct cli *cli, const struct fv_action *a);
+json_t *cli_actions_json(const struct fv_actions *actions);
 /* uplinks.c: DEV, "none" or "auto" after --uplink, added to what was said before; false: wrong. */
 struct uplink_words {
 	const char *names[32];
