@@ -412,6 +412,7 @@ int fv_run_fill(struct fv_run *run, struct fv_err *err)
 		calloc(run->n_eps + run->n_attached + 1, sizeof(*eps));
 	FV_AUTO_FREE struct fv_dp_subnet *subnets =
 		calloc(4 * run->want.n_nets + 1, sizeof(*subnets));
+	const bool strict = fv_run_strict_windows(run, &run->want);
 	size_t n_eps = 0, n_subnets = 0;
 
 	if (!eps || !subnets)
@@ -426,6 +427,7 @@ int fv_run_fill(struct fv_run *run, struct fv_err *err)
 		e->network = re->net->id;
 		e->ifindex = re->ifindex;
 		e->mtu = re->net->mtu;
+		e->no_tcp = strict;
 		e->ip4 = re->ep->ip4;
 		e->ip6 = re->ep->ip6;
 		memcpy(e->mac, re->ep->mac, 6);

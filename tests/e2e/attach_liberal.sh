@@ -132,6 +132,12 @@ own_network() {
 	ip route add default via 192.0.2.2
 	told_once own_told "~ sysctl $LIBERAL  1" "$FASTVETH" add web --network lab --address 10.77.0.10
 	check_equal own_set 1 "$(liberal)"
+	check attach_beside_no_sysctl "$FASTVETH" attach -q br0 --no-sysctl
+	check_equal own_put_back_by_no_sysctl 0 "$(liberal)"
+	check_equal own_tcp_is_slow '"window"' \
+		"$("$FASTVETH" explain -j web world:192.0.2.2 --proto tcp | jq .reason)"
+	check detach_beside "$FASTVETH" detach -q --all
+	check_equal own_set_again 1 "$(liberal)"
 	check own_down "$FASTVETH" down -q --all
 	check_equal own_put_back 0 "$(liberal)"
 	ip netns del outside
