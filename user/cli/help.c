@@ -10,7 +10,7 @@
 #endif
 
 const struct verb verbs[] = {
-	{ "up", "FILE", "make the host what FILE says",
+	{ "up", "FILE [--uplink DEV|auto|none]", "make the host what FILE says",
 	  "Creates the networks of a topology file (\"-\": standard input): namespaces, veth pairs,\n"
 	  "addresses, routes, programs. What is as it should be is not touched; run twice, the\n"
 	  "second run does nothing. Networks that the file does not name are left alone; in one that\n"
@@ -29,9 +29,13 @@ const struct verb verbs[] = {
 	  "          db: {}                 # the next free address\n"
 	  "          sidecar: { share: web }   # a second name\n"
 	  "\n"
+	  "What leaves or enters a network by an uplink (--uplink: see `help attach`), masqueraded or\n"
+	  "published, takes the shortcut by proof.\n"
+	  "\n"
 	  "    fastveth up lab.yaml\n",
 	  cmd_up },
-	{ "plan", "FILE", "print what `up` would do", "Changes nothing.\n", cmd_plan },
+	{ "plan", "FILE [--uplink DEV|auto|none]", "print what `up` would do", "Changes nothing.\n",
+	  cmd_plan },
 	{ "down", "[FILE | NETWORK... | --all]", "remove networks",
 	  "Removes the networks of a file, those named, or all; without a word, the one there is.\n"
 	  "With the last network the host is as it was before the first `up`.\n"
@@ -56,7 +60,7 @@ const struct verb verbs[] = {
 	{ "del", "NAME", "remove one endpoint",
 	  "Its namespace goes with it if fastveth made it; a network without endpoints goes too.\n",
 	  cmd_del },
-	{ "attach", "[TARGET... [--allow NAME,...] [--no-sysctl]]",
+	{ "attach", "[TARGET... [--allow NAME,...] [--no-sysctl]] [--uplink DEV|auto|none]",
 	  "put the shortcut on containers that already run",
 	  "TARGET: a bridge (all its veth ports, whoever made them), a container of a local Docker\n"
 	  "or Podman, pid:N, netns:NAME or path:P. A bare word is a bridge if there is one, else a\n"
@@ -67,18 +71,26 @@ const struct verb verbs[] = {
 	  "delivers a packet of it every second. Where such samples would not do (shaping, rules with\n"
 	  "limit, quota, ...) a port is declined: counted, no shortcut.\n"
 	  "    --allow NAME,...   these reasons do not count\n"
-	  "    --no-sysctl        leave nf_conntrack_tcp_be_liberal alone: TCP stays slow\n"
+	  "    --no-sysctl        leave nf_conntrack_tcp_be_liberal alone: TCP that conntrack sees\n"
+	  "                       stays slow\n"
+	  "    --uplink DEV       a device that leads out (repeatable); auto: those of the default routes\n"
+	  "                       of the main table, as at first; none\n"
+	  "Uplinks, too, carry the shortcut: from and to the outside, through masquerade and published\n"
+	  "ports, as far as conntrack can be asked (Linux 5.18, nf_conntrack loaded). What is said of\n"
+	  "them holds until said otherwise, or nothing is attached and there is no network.\n"
 	  "\n"
-	  "    fastveth attach docker0\n",
+	  "    fastveth attach docker0\n"
+	  "    fastveth attach docker0 --uplink eth0 --uplink eth1\n",
 	  cmd_attach },
 	{ "detach", "TARGET... | --all", "take it away again",
 	  "Connections go on by the host's own path. The host is as it was before `attach`.\n",
 	  cmd_detach },
-	{ "watch", "[TARGET... [--allow NAME,...] [--no-sysctl]]",
+	{ "watch", "[TARGET... [--allow NAME,...] [--no-sysctl]] [--uplink DEV|auto|none]",
 	  "attach, and go on as ports come and go",
 	  "With targets it attaches them first, as `attach` does. Then it keeps all that was ever\n"
 	  "attached so, whoever said it, until `detach`: ports that come are attached, ports that go\n"
-	  "are forgotten, and where rules, qdiscs, MACs or bridges change, ports are judged anew. It\n"
+	  "are forgotten, and where rules, qdiscs, MACs, bridges or default routes change, ports and\n"
+	  "uplinks are judged anew; so is whether conntrack sees them (nf_conntrack_tcp_be_liberal). It\n"
 	  "stays in the foreground and prints a line for each change. The shortcut works without it,\n"
 	  "too: ended (Ctrl-C, SIGTERM), it leaves everything as it is. SIGHUP: look at all again.\n"
 	  "\n"
@@ -96,30 +108,36 @@ const struct verb verbs[] = {
 	  "PORT is the device on the host, IFINDEX its number, PEER that of the interface inside,\n"
 	  "NETNS the inode of the namespace.\n",
 	  cmd_list },
-	{ "status", "", "hook and health of each port",
+	{ "status", "", "hook and health of each port and uplink",
 	  "Exit status 1 if something is not as it was set up; `up`, or the `add` that made it,\n"
-	  "repairs it. The line on the kernel says what it offers, and so what is in use.\n",
+	  "repairs it. The line on the kernel says what it offers, and so what is in use. Warnings say\n"
+	  "what stays slow and why, and which setting of the host was changed from what.\n",
 	  cmd_status },
 	{ "stats", "[NAME]", "packets and bytes of each endpoint, seen from its namespace",
 	  "RX is what arrived in it, TX what it sent: altogether, and by the shortcut. SLOW and DROP\n"
-	  "are packets it sent that took the kernel's own path or were dropped; WHY, by reason.\n",
+	  "are packets it sent that took the kernel's own path or were dropped; WHY, by reason.\n"
+	  "Uplinks are seen from the host, as by `ip -s link`: RX is what came in by them.\n",
 	  cmd_stats },
 	{ "explain", "FROM TO [--proto tcp|udp|icmp] [--port N] [--sport N]",
 	  "which way a flow takes now, and why",
 	  "FROM and TO are names of endpoints as `list` shows them, or addresses; TO can be any other\n"
-	  "address. Without options any flow between the two counts; the freshest decides.\n"
+	  "address, and one of the two world:ADDRESS, which is outside. Without options any flow between\n"
+	  "the two counts; the freshest decides.\n"
 	  "    --proto tcp|udp|icmp   icmp: echoes\n"
-	  "    --port N               port at TO (at FROM in the answers to it)\n"
+	  "    --port N               port at TO (at FROM in the answers to it); with NAT the one\n"
+	  "                           published or the one inside\n"
 	  "    --sport N              port at FROM (likewise)\n"
-	  "Between attached ports a flow takes the shortcut while the host's own path delivers a packet\n"
-	  "of it every second; it says since when, and when that was last so. -v lists all that match.\n"
+	  "Between attached ports, and from and to uplinks, a flow takes the shortcut while the host's\n"
+	  "own path delivers a packet of it every second; it says since when, when that was last so, and\n"
+	  "what NAT makes of it. -v lists all that match.\n"
 	  "\n"
-	  "    fastveth explain web db --proto tcp --port 5432\n",
+	  "    fastveth explain web db --proto tcp --port 5432\n"
+	  "    fastveth explain world:192.0.2.2 web --port 8080\n",
 	  cmd_explain },
 	{ "inspect", "", "programs, maps and links: ids and pins for bpftool",
 	  "NS/RUN is the mean time of a run while kernel.bpf_stats_enabled was 1.\n"
 	  "\n"
-	  "    bpftool map dump pinned /sys/fs/bpf/fastveth/v3/maps/fv_subnets\n",
+	  "    bpftool map dump pinned /sys/fs/bpf/fastveth/v4/maps/fv_subnets\n",
 	  cmd_inspect },
 	{ "version", "", "version of the program", "", cmd_version },
 	{ "help", "[COMMAND]", "this text, or that of a command", "", cmd_help },
@@ -147,6 +165,18 @@ static int help_json(const struct verb *only)
 	return cli_json(json_pack("{s:o}", "commands", list));
 }
 
+/* What does not fit: the words before its options. */
+static const char *shorten(const char *synopsis, char ret[64])
+{
+	const char *options = strstr(synopsis, " [--");
+	int n = options ? options - synopsis : 0;
+
+	if (strlen(synopsis) <= 28 || !options)
+		return synopsis;
+	snprintf(ret, 64, "%.*s%s [options]", n, synopsis, *synopsis == '[' ? "]" : "");
+	return ret;
+}
+
 int cmd_help(struct cli *cli, int argc, char **argv)
 {
 	int at = cli_options(cli, argc, argv, NULL, NULL, NULL, 0, 1);
@@ -166,12 +196,11 @@ int cmd_help(struct cli *cli, int argc, char **argv)
 	printf("usage: fastveth [OPTIONS] COMMAND ...\n\n"
 	       "Networks of network namespaces: a BPF program on each veth carries packets\n"
 	       "straight into the other namespace.\n\n");
-	for (v = verbs; v->name; v++)
-		printf("  %-8s %-28s %s\n", v->name,
-		       strlen(v->synopsis) <= 28 ? v->synopsis
-		       : v->run == cmd_explain	 ? "FROM TO [options]"
-						 : "NAME [options]",
-		       v->summary);
+	for (v = verbs; v->name; v++) {
+		char words[64];
+
+		printf("  %-8s %-28s %s\n", v->name, shorten(v->synopsis, words), v->summary);
+	}
 	printf("\noptions of every command:\n"
 	       "  -j, --json      JSON on one line\n"
 	       "  -q, --quiet     only errors\n"
