@@ -396,6 +396,9 @@ static int unpack_uplinks(const json_t *list, bool none, struct fv_err *err, str
 
 	if (!names)
 		return fv_err_oom(err);
+	if ((list && !json_is_array(list)) || (n && none))
+		return fv_err_set(err, -EINVAL,
+				  "\"uplinks\": no list, or one beside \"no_uplinks\"");
 	for (size_t i = 0; i < n; i++) {
 		names[i] = json_string_value(json_array_get(list, i));
 		if (!names[i])
