@@ -283,8 +283,10 @@ goes_on() {
 	test "$(shortcut)" -gt $((before + $(less 20)))
 }
 
-ids() { # of all that is attached
-	"$FASTVETH" inspect -j | jq -cS '[.programs[].id, .maps[].id, .links[].id]'
+# Of all that is attached. Pins of links whose device is gone are swept by any later run.
+ids() {
+	"$FASTVETH" inspect -j |
+		jq -cS '[.programs[].id, .maps[].id, (.links[] | select(.device) | .id)]'
 }
 
 ended() {

@@ -68,7 +68,7 @@ closed_ways() { # NAME
 }
 
 reasons() {
-	"$FASTVETH" status -j | jq -r '(.problems + .warnings)[]'
+	"$FASTVETH" status -j | jq -r '(.problems + .warnings)[] | select(test("be_liberal is 1") | not)'
 }
 
 # ---- the firewall was there before ----
