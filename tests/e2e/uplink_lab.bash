@@ -43,7 +43,7 @@ default_by() { # DEV: there and back
 	if [ "$1" = up0 ]; then
 		routed_by "$1" 192.0.2 2001:db8 eth0
 	else
-		routed_by "$1" 198.18.0 2001:db8:1: eth1
+		routed_by "$1" 198.18.0 2001:db8:1 eth1
 	fi
 }
 
@@ -96,7 +96,7 @@ machine() {
 	wait_for 5 at c1 ping -q -c 1 -W 1 $HOST6
 }
 
-# As Docker has them: published ports 8080 to 80 and 8081 to 81 of a container, what leaves is masqueraded, and
+# As Docker has them: published ports 8080 to 80 and 8082 to 82 of a container, what leaves is masqueraded, and
 # nothing else is forwarded. Words can be other ones: TARGET4, TARGET6, SNAT ("masquerade", "snat"), FORWARD.
 rules() {
 	local out4=masquerade out6=masquerade
@@ -117,7 +117,7 @@ rules() {
 				meta nfproto ipv4 udp dport 8080 dnat ip to ${TARGET4:-$C1_4}:80
 				meta nfproto ipv6 tcp dport 8080 dnat ip6 to [${TARGET6:-$C1_6}]:80
 				meta nfproto ipv6 udp dport 8080 dnat ip6 to [${TARGET6:-$C1_6}]:80
-				meta nfproto ipv4 tcp dport 8081 dnat ip to ${TARGET4:-$C1_4}:81
+				meta nfproto ipv4 tcp dport 8082 dnat ip to ${TARGET4:-$C1_4}:82
 			}
 			chain post {
 				type nat hook postrouting priority 100
@@ -166,13 +166,13 @@ no_iptables_rules() { # [-legacy]
 	done
 }
 
-# servers NAMESPACE...: talk, at ports 80 and 81. (Not by `at`: what is killed must be the program itself.)
+# servers NAMESPACE...: talk, at port 80. (Not by `at`: what is killed must be the program itself.)
 servers() {
 	local ns
 
 	for ns; do
 		rm -f "$FV_TMP/ready.$ns"
-		ip netns exec "$ns" "$TALK" serve "$FV_TMP/ready.$ns" 80 81 &
+		ip netns exec "$ns" "$TALK" serve "$FV_TMP/ready.$ns" 80 &
 		eval "SERVER_$ns=\$!"
 		wait_for 10 test -e "$FV_TMP/ready.$ns" || not_ok "server_$ns" "it does not begin"
 	done
