@@ -45,9 +45,10 @@ static __always_inline bool fv_tuple_is(const struct nf_conntrack_tuple *t,
 /*
  * fv_conntrack_agrees - is a packet that came in as @was and goes out as @is says one of a tracked
  * connection that does just this to it? Conntrack knows a connection by two tuples: of packets as they
- * come in, each way. What goes out is the reverse of the one, what came in must be the other.
+ * come in, each way. What goes out is the reverse of the one, what came in must be the other. Returns
+ * FV_NAT_FORTH or FV_NAT_BACK, 0 where it does not.
  */
-static __always_inline bool fv_conntrack_agrees(struct __sk_buff *ctx, __u8 family, __u8 proto,
+static __always_inline __u8 fv_conntrack_agrees(struct __sk_buff *ctx, __u8 family, __u8 proto,
 						const struct fv_tuple *was,
 						const struct fv_flow *is)
 {
@@ -57,7 +58,7 @@ static __always_inline bool fv_conntrack_agrees(struct __sk_buff *ctx, __u8 fami
 	bool agrees;
 
 	if (!fv_reads_nat || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
-		return false;
+		return 0;
 	if (family == 4) {
 		back.ipv4.saddr = is->daddr[0];
 		back.ipv4.daddr = is->saddr[0];
@@ -72,18 +73,18 @@ static __always_inline bool fv_conntrack_agrees(struct __sk_buff *ctx, __u8 fami
 		ct = bpf_skb_ct_lookup(ctx, &back, sizeof(back.ipv6), &opts, sizeof(opts));
 	}
 	if (!ct)
-		return false;
+		return 0;
 	agrees = opts.dir ? fv_tuple_is(&ct->tuplehash[0].tuple, was)
 			  : fv_tuple_is(&ct->tuplehash[1].tuple, was);
 	bpf_ct_release(ct);
-	return agrees;
+	return !agrees ? 0 : opts.dir ? FV_NAT_FORTH : FV_NAT_BACK;
 }
 
 #else
 
 /* Nothing that has been changed is taken for NAT. */
 #define fv_conntrack_agrees(ctx, family, proto, was, is)                                           \
-	((void)(ctx), (void)(family), (void)(proto), (void)(was), (void)(is), false)
+	((void)(ctx), (void)(family), (void)(proto), (void)(was), (void)(is), 0)
 
 #endif /* FV_NAT */
 

@@ -53,7 +53,7 @@ static __always_inline int fv_flow_judge(struct __sk_buff *ctx, struct fv_frame 
 					 struct fv_way *way)
 {
 	__u64 now = bpf_jiffies64(), made;
-	__s64 age;
+	__s64 age, soft;
 
 	if (!flow)
 		return FV_SLOW | FV_SLOW_UNPROVEN;
@@ -62,7 +62,8 @@ static __always_inline int fv_flow_judge(struct __sk_buff *ctx, struct fv_frame 
 	age = now - flow->proven;
 	if (unlikely(age > FV_HARD))
 		return FV_SLOW | FV_SLOW_STALE;
-	if (unlikely(age > FV_SOFT) && (__u32)now - flow->probed >= FV_PROBE_EVERY) {
+	soft = unlikely(flow->nat == FV_NAT_BACK) ? FV_SOFT_BACK : FV_SOFT;
+	if (unlikely(age > soft) && (__u32)now - flow->probed >= FV_PROBE_EVERY) {
 		flow->probed = now;
 		return FV_SLOW | FV_SLOW_PROBE;
 	}

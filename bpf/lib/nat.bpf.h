@@ -8,6 +8,13 @@
 
 #include "parse.bpf.h"
 
+/*
+ * What comes back is proven right after what went forth is. Conntrack may have forgotten the connection:
+ * by a packet that goes forth it finds the same addresses again; one that comes back it would take for
+ * the host's own, or for a new connection. Only where nothing goes forth it is tried alone.
+ */
+#define FV_SOFT_BACK (7 * fv_hz / 4)
+
 /* Who talks to whom; an IPv4 address is in the first word, the others are zero. */
 struct fv_tuple {
 	__be32 saddr[4], daddr[4];

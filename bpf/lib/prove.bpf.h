@@ -9,6 +9,7 @@
 
 #include "conntrack.bpf.h"
 #include "fit.bpf.h"
+#include "key.bpf.h"
 
 /* Proven again, the same way? Then only that is written down. */
 static __always_inline bool fv_flow_again(struct fv_flow *old, const struct fv_flow *flow)
@@ -37,6 +38,14 @@ static __always_inline bool fv_flow_again(struct fv_flow *old, const struct fv_f
 	return true;
 }
 
+static __always_inline void fv_flow_due(struct fv_flow *back, const struct fv_flow *flow)
+{
+	__s64 age = back ? flow->proven - back->proven : 0;
+
+	if (back && back->nat == FV_NAT_BACK && age > fv_hz / 2 && age < FV_SOFT_BACK)
+		back->proven = flow->proven - FV_SOFT_BACK - 1;
+}
+
 static __always_inline void fv_flow_store(const struct fv_packet *p, __u32 iif,
 					  const struct fv_tuple *was, const struct fv_flow *flow)
 {
@@ -55,6 +64,10 @@ static __always_inline void fv_flow_store(const struct fv_packet *p, __u32 iif,
 		old = bpf_map_lookup_elem(&fv_flows4, &key);
 		if (!old || !fv_flow_again(old, flow))
 			bpf_map_update_elem(&fv_flows4, &key, flow, BPF_ANY);
+		if (flow->nat != FV_NAT_FORTH)
+			return;
+		fv_flow4_back(&key, flow, &key);
+		fv_flow_due(bpf_map_lookup_elem(&fv_flows4, &key), flow);
 	} else {
 		struct fv_flow6_key key = {
 			.iif = iif,
@@ -68,6 +81,10 @@ static __always_inline void fv_flow_store(const struct fv_packet *p, __u32 iif,
 		old = bpf_map_lookup_elem(&fv_flows6, &key);
 		if (!old || !fv_flow_again(old, flow))
 			bpf_map_update_elem(&fv_flows6, &key, flow, BPF_ANY);
+		if (flow->nat != FV_NAT_FORTH)
+			return;
+		fv_flow6_back(&key, flow, &key);
+		fv_flow_due(bpf_map_lookup_elem(&fv_flows6, &key), flow);
 	}
 }
 
@@ -82,7 +99,6 @@ static __always_inline void fv_flow_set_nat(const struct fv_packet *p,
 	__builtin_memcpy(flow->daddr, is.daddr, 16);
 	flow->sport = is.sport;
 	flow->dport = is.dport;
-	flow->nat = 1;
 	fv_nat_diff(was, flow);
 }
 
@@ -138,8 +154,10 @@ static __always_inline void fv_note_read(struct __sk_buff *ctx, const struct fv_
 		if (!from_uplink && !(port->flags & FV_PORT_UPLINK))
 			return;
 		fv_flow_set_nat(&p, hdr, &was, flow);
-		if (!fv_check_follows(&p, check, fv_l4_check(&p, hdr), flow) ||
-		    !fv_conntrack_agrees(ctx, p.family, p.proto, &was, flow))
+		if (!fv_check_follows(&p, check, fv_l4_check(&p, hdr), flow))
+			return;
+		flow->nat = fv_conntrack_agrees(ctx, p.family, p.proto, &was, flow);
+		if (!flow->nat)
 			return;
 	}
 	fv_flow_store(&p, iif, &was, flow);

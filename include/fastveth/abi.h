@@ -159,7 +159,7 @@ struct fv_flow {
 	__u8 ttl;	 /* as it left the namespace */
 	__u8 dscp;	 /* likewise: the upper six bits of TOS or traffic class */
 	__u8 hops;	 /* TTL is lower by so much at the other end: 0 or 1 */
-	__u8 nat;	 /* not 0: addresses or ports are others at the other end */
+	__u8 nat;	 /* FV_NAT_*; not 0: addresses or ports are others at the other end */
 	__u8 in_l2[12];	 /* Ethernet addresses as it left the namespace, destination first */
 	__u8 out_l2[12]; /* and at the other end */
 	/* One cache line so far. Of an uplink, what the host's path had made of these: */
@@ -171,6 +171,10 @@ struct fv_flow {
 	__u32 addr_diff, port_diff; /* as bpf_csum_diff gives them */
 	__u32 pad[3];
 }; /* two cache lines */
+
+/* fv_flow.nat: of packets as whoever opened the connection sends them, and of those that come back. */
+#define FV_NAT_FORTH 1
+#define FV_NAT_BACK 2
 
 /* Words of a packet that must come out as they went in: IPv6 and TCP headers. */
 #define FV_NOTE_WORDS 15
