@@ -180,7 +180,8 @@ struct nat_way nat_way(const struct nat_conn *conn, int proto, bool reply)
 					 .to = leaves ? DB : conn->inside,
 					 .family = conn->family,
 					 .proto = proto,
-					 .routed = true } };
+					 .routed = true },
+			       .reply = reply };
 
 	put_end(&in[0], 0, &way.was);
 	put_end(&in[1], 1, &way.was);

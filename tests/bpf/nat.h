@@ -38,6 +38,7 @@ struct nat_tuple {
 struct nat_way {
 	struct flow flow;
 	struct nat_tuple was, is;
+	bool reply; /* what comes back to whoever opened the connection */
 };
 
 /*

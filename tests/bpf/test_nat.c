@@ -28,7 +28,7 @@ static void check_entry(const struct nat_way *way)
 	struct fv_flow entry;
 
 	assert_true(flow_get(way->flow.from, &f, &entry));
-	assert_int_equal(entry.nat, 1);
+	assert_int_equal(entry.nat, way->reply ? FV_NAT_BACK : FV_NAT_FORTH);
 	assert_int_equal(entry.hops, way->flow.routed);
 	assert_memory_equal(entry.saddr, way->is.addr[0], size);
 	assert_memory_equal(entry.daddr, way->is.addr[1], size);
@@ -58,6 +58,11 @@ static void live(const struct nat_way *way)
 		TAKEN(&way->flow, &f);
 	}
 	flow_wait(HZ + 1);
+	/* What comes back is left alone for longer. */
+	if (way->reply) {
+		TAKEN(&way->flow, &f);
+		flow_wait(3 * HZ / 4);
+	}
 	AT(nat_prove(way, FV_SLOW_PROBE));
 	check_entry(way);
 	nat_frame(way, &f);
@@ -237,6 +242,35 @@ static void a_flow_that_loses_its_nat_is_replaced(void **state)
 	}
 }
 
+/* Conntrack finds a connection again by what goes forth: what comes back is tried after that. */
+static void what_comes_back_is_tried_after_what_went_forth(void **state)
+{
+	(void)state;
+	nat_need();
+	for (int i = 0; i < 4; i++) {
+		const struct nat_conn *conn = conn_of(i % 2 ? 6 : 4);
+		int proto = i / 2 ? UDP : TCP;
+		struct nat_way forth = nat_way(conn, proto, false);
+		struct nat_way back = nat_way(conn, proto, true);
+
+		nat_track_none();
+		nat_track(conn, proto, "");
+		begin(&back);
+		begin(&forth);
+		flow_wait(HZ + 1);
+		nat_carry(&back);
+		nat_frame(&back, &f);
+		TAKEN(&back.flow, &f);
+		nat_carry(&forth);
+		AT(nat_prove(&forth, FV_SLOW_PROBE));
+		nat_carry(&back);
+		AT(nat_prove(&back, FV_SLOW_PROBE));
+		nat_frame(&back, &f);
+		TAKEN(&back.flow, &f);
+		nat_reset(NULL);
+	}
+}
+
 /* Conntrack has forgotten it: no probe renews the proof, so it ends. */
 static void a_flow_that_conntrack_forgets_ends(void **state)
 {
@@ -275,6 +309,7 @@ int main(void)
 		TEST(control_forgets_both_ways),
 		TEST(a_flow_whose_nat_changes_is_replaced),
 		TEST(a_flow_that_loses_its_nat_is_replaced),
+		TEST(what_comes_back_is_tried_after_what_went_forth),
 		TEST(a_flow_that_conntrack_forgets_ends),
 	};
 
