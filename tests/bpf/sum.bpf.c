@@ -2,10 +2,11 @@
 /*
  * Is the sum true that a packet brings along, of all of it but the Ethernet header (CHECKSUM_COMPLETE)?
  * A receiver takes a false one for no sum at all, so nothing else shows it. sums[0]: packets that
- * bring one, sums[1]: those of which it is true. Only whole packets of up to 1 KiB are looked at, of
- * an even number of words.
+ * bring one, sums[1]: those of which it is true. Only TCP and UDP of up to 1 KiB in whole words is
+ * looked at: what a bridge has snooped brings a sum of a part of it.
  */
 #include "vmlinux.h"
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "consts.bpf.h"
@@ -35,13 +36,25 @@ static __always_inline __u16 fold(__u64 sum)
 	return sum;
 }
 
+static __always_inline bool is_tcp_or_udp(struct __sk_buff *ctx)
+{
+	bool ip4 = ctx->protocol == bpf_htons(FV_ETH_P_IP);
+	__u32 at = FV_ETH_HLEN +
+		   (ip4 ? offsetof(struct iphdr, protocol) : offsetof(struct ipv6hdr, nexthdr));
+	__u8 proto = 0;
+
+	return !bpf_skb_load_bytes(ctx, at, &proto, 1) &&
+	       (proto == IPPROTO_TCP || proto == IPPROTO_UDP);
+}
+
 SEC("tc")
 int sum_in(struct __sk_buff *ctx)
 {
 	__s64 brought = bpf_csum_update(ctx, 0), sum = 0;
 	__u32 at = FV_ETH_HLEN, words[CHUNK / 4];
 
-	if (brought < 0 || ctx->len > CHUNK * CHUNKS || (ctx->len - FV_ETH_HLEN) % 4)
+	if (brought < 0 || !is_tcp_or_udp(ctx) || ctx->len > CHUNK * CHUNKS ||
+	    (ctx->len - FV_ETH_HLEN) % 4)
 		return -1;
 	for (int i = 0; i < CHUNKS && at + CHUNK <= ctx->len; i++, at += CHUNK) {
 		if (bpf_skb_load_bytes(ctx, at, words, CHUNK))
