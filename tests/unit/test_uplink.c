@@ -408,6 +408,20 @@ static void is_no_bridge_that_is_a_target(void **state)
 	expect_found(run, "", "what leaves by br0 stays slow: it is attached itself");
 }
 
+/* Attached or not: what a bridge floods comes out of every port. */
+static void is_no_port_of_a_bridge(void **state)
+{
+	static const struct fv_route route = { DEFAULT, .oif = VETH };
+	struct fv_run *run = host();
+
+	(void)state;
+	run->host.routes = (struct fv_route *)&route;
+	run->host.n_routes = 1;
+	run->attached->ifindex = ETH1;
+	run->attached->master = 0;
+	expect_found(run, "", "what leaves by veth stays slow: it is a port of a bridge");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +437,7 @@ int main(void)
 		cmocka_unit_test(are_none_without_anything_that_leads_out),
 		cmocka_unit_test(are_refused_by_name),
 		cmocka_unit_test(is_no_bridge_that_is_a_target),
+		cmocka_unit_test(is_no_port_of_a_bridge),
 	};
 
 	return cmocka_run_group_tests(tests, tmp_enter, tmp_leave);
