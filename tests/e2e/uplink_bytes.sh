@@ -5,6 +5,7 @@
 # DSCP are those of the same exchange without the shortcut, and every checksum is right, whoever is to
 # compute it: the sender's device, its kernel, or nobody because a packet never leaves memory. The
 # machine: uplink_lab.bash.
+# kernel: any
 # timeout: 240
 # shellcheck disable=SC2317,SC2086 # called through check; words without spaces
 # shellcheck source=tests/harness/lib.sh

@@ -4,6 +4,7 @@
 # Routes, neighbours, devices and rules change under running connections through NAT. Each time first by the
 # host's own path alone (--uplink none), then with the shortcut: what goes on goes on, what stops stops, a
 # deny within two seconds, and what goes on takes the shortcut again. The machine: uplink_lab.bash.
+# kernel: any
 # timeout: 300
 # shellcheck disable=SC2317,SC2086 # called through check; words without spaces
 # shellcheck source=tests/harness/lib.sh

@@ -4,6 +4,7 @@
 # What is no uplink is refused and nothing has changed; programs, qdiscs and classifiers of others on an uplink
 # stay, are called, and have their say; an uplink that goes and comes again is one again. The machine:
 # uplink_lab.bash; the programs: foreign.
+# kernel: any
 # timeout: 180
 # shellcheck disable=SC2317,SC2086 # called through check; words without spaces
 # shellcheck source=tests/harness/lib.sh

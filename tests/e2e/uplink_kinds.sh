@@ -3,6 +3,7 @@
 #
 # Uplinks of all kinds: a flow through NAT takes the shortcut in and out, by whatever leads out. What a kernel
 # does not have is skipped. The machine, but for the uplink: uplink_lab.bash.
+# kernel: any
 # timeout: 180
 # shellcheck disable=SC2317,SC2086 # called through check; words without spaces
 # shellcheck source=tests/harness/lib.sh

@@ -5,6 +5,7 @@
 # the uplink's MTU, that expire here, fragments, and ICMP errors about a flow behind NAT. Each case first
 # without the shortcut (--uplink none), then with it, and what it prints is compared. The machine:
 # uplink_lab.bash; probe.py, below, sends and listens.
+# kernel: any
 # timeout: 200
 # shellcheck disable=SC2317,SC2086 # called through check; words without spaces
 # shellcheck source=tests/harness/lib.sh

@@ -6,6 +6,7 @@
 # shortcut. The machine: uplink_lab.bash.
 #
 # FV_FULL=1: 100 downloads of 100 MiB and 10,000 connections, instead of 40 of 32 MiB and 4,000.
+# kernel: any
 # timeout: 200
 # shellcheck disable=SC2317,SC2086 # called through check; words without spaces
 # shellcheck source=tests/harness/lib.sh

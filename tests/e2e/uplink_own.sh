@@ -7,6 +7,7 @@
 #	web 10.77.0.10 fd77::a --- lab,  hook tc  \
 #	xa  10.76.0.10 fd76::a --- fast, hook xdp  [host] up0 --- wire
 #	vault 10.78.0.10       --- dark, internal /
+# kernel: any
 # timeout: 180
 # shellcheck disable=SC2317,SC2086 # called through check; words without spaces
 # shellcheck source=tests/harness/lib.sh

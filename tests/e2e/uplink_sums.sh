@@ -5,6 +5,7 @@
 # the receiver sums up everything again, and drops UDP over IPv6. No device of a test machine does so; but what
 # comes out of a VXLAN tunnel has such a sum, where that of the packet around it had to be looked at by the
 # kernel. tests/bpf/sum.bpf.c compares it with the packet inside of the container. The machine: uplink_lab.bash.
+# kernel: any
 # timeout: 120
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh
