@@ -49,6 +49,8 @@ make_vxlan() {
 
 make_bridge() {
 	wired
+	# br_netfilter would have done the NAT before a packet comes in by the bridge: there would be none to see.
+	sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null
 	ip link add x0 type bridge && ip link set p0 master x0 &&
 		ip -n wire link set p0 down && ip -n wire link set p0 name x0
 }
