@@ -56,7 +56,12 @@ static __always_inline int from_flow(struct __sk_buff *ctx, struct fv_frame *f,
 	    (why == FV_SLOW_UNPROVEN || why == FV_SLOW_PROTOCOL || why == FV_SLOW_DECLINED))
 		why = FV_SLOW_OUTSIDE;
 	fv_count_tx_other(port->slot, f->len);
-	fv_count_slow(port->slot, why);
+	/*
+	 * By an uplink come the host's own packets, on all CPUs at once: they do not write into one place.
+	 * The user side takes what has no other reason.
+	 */
+	if (why != FV_SLOW_UNPROVEN || !(port->flags & FV_PORT_UPLINK))
+		fv_count_slow(port->slot, why);
 	return FV_NEXT;
 }
 

@@ -232,16 +232,16 @@ struct fv_counters {
 	__u64 tx_other_bytes;
 };
 
-/* Map fv_reasons, index: slot. Packets sent by the namespace; added to atomically. */
+/*
+ * Map fv_reasons, index: slot. Packets sent by the namespace; added to atomically. At uplinks
+ * without FV_SLOW_UNPROVEN: that is what is left of tx_other_packets.
+ */
 struct fv_reasons {
 	__u64 slow[FV_SLOW_COUNT];
 	__u64 drop[FV_DROP_COUNT];
 };
 
-/*
- * Map fv_carried, index: slot. What earlier, smaller maps had counted: written
- * by the user side alone, added to what the programs count now.
- */
+/* Map fv_carried, index: slot. What earlier, smaller maps had counted: by the user side alone. */
 struct fv_carried {
 	struct fv_counters c;
 	struct fv_reasons r;

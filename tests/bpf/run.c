@@ -139,6 +139,15 @@ static __u32 slot_of(enum who who)
 	return port->slot;
 }
 
+/* What programs do not count: see struct fv_reasons. */
+static bool left_out(enum who from, int reason)
+{
+	struct fv_port buf;
+	const struct fv_port *port = fv_port_of(&bed_dp->maps, bed[from].dp.ifindex, &buf);
+
+	return reason == FV_SLOW_UNPROVEN && (port->flags & FV_PORT_UPLINK);
+}
+
 void counts_expect(struct counts *counts, enum who from, const struct want *want, size_t bytes)
 {
 	__u32 tx = slot_of(from), rx;
@@ -152,7 +161,7 @@ void counts_expect(struct counts *counts, enum who from, const struct want *want
 		counts->c[rx].rx_shortcut_bytes += bytes;
 		return;
 	case WAY_SLOW:
-		counts->r[tx].slow[want->reason]++;
+		counts->r[tx].slow[want->reason] += !left_out(from, want->reason);
 		break;
 	case WAY_DROP:
 		counts->r[tx].drop[want->reason]++;

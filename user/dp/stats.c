@@ -52,6 +52,18 @@ int fv_stats_slot(const struct fv_maps *maps, uint32_t slot, struct fv_err *err,
 	return 0;
 }
 
+/* Programs do not count it at uplinks: it is what has no other reason. */
+static void add_unproven(struct fv_stats *s)
+{
+	uint64_t others = 0;
+
+	for (int i = 0; i < FV_SLOW_COUNT; i++)
+		others += s->r.slow[i];
+	/* Both are read one after the other while packets come in. */
+	if (s->c.tx_other_packets > others)
+		s->r.slow[FV_SLOW_UNPROVEN] += s->c.tx_other_packets - others;
+}
+
 int fv_dp_stats(struct fv_dp *dp, int ifindex, struct fv_err *err, struct fv_stats *ret)
 {
 	struct fv_port buf;
@@ -62,6 +74,8 @@ int fv_dp_stats(struct fv_dp *dp, int ifindex, struct fv_err *err, struct fv_sta
 	if (!port)
 		return -ENOENT;
 	r = fv_stats_slot(&dp->maps, port->slot, err, &s);
+	if (!r && (port->flags & FV_PORT_UPLINK))
+		add_unproven(&s);
 	if (!r)
 		*ret = s;
 	return r;
