@@ -159,7 +159,8 @@ own_rules() {
 	check hint_runs bash -e "$FV_TMP/hint"
 	open_ways hinted
 	closed_ways hinted
-	check_equal hint_is_gone "" "$(reasons)"
+	# Of NAT old kernels know less.
+	check_equal hint_is_gone "" "$(reasons | grep -v "flows with NAT stay slow")"
 	check own_down "$FASTVETH" down --all
 	check own_rules_stay nft list chain inet filter forward
 }
