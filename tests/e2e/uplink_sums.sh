@@ -21,6 +21,10 @@ plain() { # NAMESPACE DEV: nothing is left to a device
 	ip netns exec "$1" ethtool -K "$2" tx off rx off gro off gso off tso off >/dev/null 2>&1
 }
 
+sum_program() {
+	at c1 tc filter add dev eth0 ingress bpf direct-action obj "$OBJECT" sec tc
+}
+
 sums() { # prints how many packets brought a sum, and of how many it was true
 	bpftool -j map dump name sums | jq -r '[.[].formatted.value] | join(" ")'
 }
@@ -47,7 +51,12 @@ plain c1 eth0
 ethtool -K up0 rx off gro off >/dev/null
 servers c1
 check sum_is_looked_at at c1 tc qdisc add dev eth0 clsact
-check sum_program at c1 tc filter add dev eth0 ingress bpf direct-action obj "$OBJECT" sec tc
+# Old verifiers do not take it, which says nothing of fastveth's own programs.
+if [ -n "${FV_VM:-}" ] && ! sum_program 2>/dev/null; then
+	skip uplink_sums "this kernel does not take the program that sums up packets"
+	finish
+fi
+[ -n "${FV_VM:-}" ] || check sum_program sum_program
 check attached "$FASTVETH" -q attach br9 --uplink x0
 
 true_of udp lossless talk wire echo 198.51.100.1 8080 200 200 500
