@@ -51,7 +51,7 @@ plain c1 eth0
 ethtool -K up0 rx off gro off >/dev/null
 servers c1
 check sum_is_looked_at at c1 tc qdisc add dev eth0 clsact
-# Old verifiers do not take it, which says nothing of fastveth's own programs.
+# On other kernels it may be refused, which says nothing of fastveth's own programs.
 if [ -n "${FV_VM:-}" ] && ! sum_program 2>/dev/null; then
 	skip uplink_sums "this kernel does not take the program that sums up packets"
 	finish
