@@ -107,6 +107,7 @@ int fv_up(const struct fv_options *opts, const char *file, const struct fv_uplin
 	r = fv_run_open(&run, opts, dry, err, ret);
 	if (r)
 		return r;
+	run.rejudge = true;
 	r = fv_run_set_uplinks(&run, uplinks, err);
 	/* In the order of before, or the rules would be the same in another order. */
 	for (size_t i = 0; i < run.state.topo.n_nets && !r; i++) {

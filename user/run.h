@@ -95,6 +95,7 @@ struct fv_run {
 	 * reattach.
 	 */
 	bool reattach;
+	bool rejudge;			  /* what speaks against uplinks is asked again */
 	bool rechosen;			  /* uplinks are others than in was */
 	const struct fv_gate_list *rules; /* of the host, where they have been read; or NULL */
 	struct fv_dp_endpoint *was_attached, *attached;

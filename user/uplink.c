@@ -226,7 +226,7 @@ int fv_run_want_uplinks(struct fv_run *run, const struct fv_topo *topo, struct f
 {
 	FV_CLEANUP(fv_uplinks_fini) struct fv_uplinks found = {};
 	const bool strict = fv_run_strict_windows(run, topo);
-	bool judge = run->reattach;
+	bool judge = run->reattach || run->rejudge;
 	struct fv_dp_endpoint *all;
 	size_t n = 0;
 	int r;
