@@ -206,8 +206,8 @@ traffic_ends untouched
 # ---- their own network: not untouched, and yet they go on ----
 
 UNTOUCHED=
-edit own_mtu "change lab/a change lab/b change lab/c" '/lab:/,/other:/ s/mtu: 1500/mtu: 4000/'
-check own_mtu_is_used ip netns exec a ping -q -c 1 -W 1 -M "do" -s 3972 10.77.0.11
+edit own_mtu "change lab/a change lab/b change lab/c" '/lab:/,/other:/ s/mtu: 1500/mtu: 3000/'
+check own_mtu_is_used ip netns exec a ping -q -c 1 -W 1 -M "do" -s 2972 10.77.0.11
 check own_mtu_connection_goes_on says mtu
 if [ $XDP = xdp ]; then
 	edit own_hook "change lab/a change lab/b change lab/c" '/lab:/,/other:/ s/hook: tc/hook: xdp/'
