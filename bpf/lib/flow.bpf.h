@@ -152,7 +152,7 @@ static __always_inline int fv_flow_from(struct __sk_buff *ctx, struct fv_frame *
 			return FV_SLOW | FV_SLOW_CONTROL;
 		}
 		flow = bpf_map_lookup_elem(&fv_flows4, &key);
-		if (!flow && fv_tried(&key, sizeof(key)))
+		if (!flow && !fv_note_due(&key, sizeof(key)))
 			return FV_SLOW | FV_SLOW_UNPROVEN;
 	} else {
 		struct ipv6hdr *ip = f->data + FV_ETH_HLEN;
@@ -166,7 +166,7 @@ static __always_inline int fv_flow_from(struct __sk_buff *ctx, struct fv_frame *
 			return FV_SLOW | FV_SLOW_CONTROL;
 		}
 		flow = bpf_map_lookup_elem(&fv_flows6, &key);
-		if (!flow && fv_tried(&key, sizeof(key)))
+		if (!flow && !fv_note_due(&key, sizeof(key)))
 			return FV_SLOW | FV_SLOW_UNPROVEN;
 	}
 	verdict = fv_flow_judge(ctx, f, &p, flow, way);

@@ -200,10 +200,13 @@ struct fv_note {
 	__u32 uplink;		  /* not 0: it came in by one */
 };
 
+/* Unproven flows of which a CPU knows when they last had a packet. */
+#define FV_TRIES 1024
+
 /* Map fv_noted, per CPU, index 0. */
 struct fv_noted {
-	__u32 n;	  /* notes that this CPU has written */
-	__u32 tried[256]; /* by hash of an unproven flow: hash ^ tick of its last note */
+	__u32 n;	       /* notes that this CPU has written */
+	__u32 tried[FV_TRIES]; /* by hash: upper half more of the hash, lower half of the tick */
 	__u32 pad;
 	struct fv_flow flow; /* where one is put together: it is too large for the stack */
 };

@@ -325,7 +325,7 @@ static void slow(enum who from, const struct frame *f, enum fv_slow why)
 
 unsigned int flow_noted(enum who from, const struct frame *f, enum fv_slow why)
 {
-	flow_forget_tries();
+	flow_crowd_tries();
 	slow(from, f, why);
 	if (!out.number || out.number > bed_dp->maps.n_notes)
 		wrong("its note has number %u", out.number);

@@ -108,7 +108,9 @@ extern const char *flow_what; /* named with it */
 #define ARRIVES(to, f, number, came_by) AT(flow_arrives(to, f, number, came_by))
 /* A packet of the flow, slow for this reason, delivered. */
 #define PROVE(flow, why) AT(flow_prove(flow, FV_SLOW_##why))
-/* As if no flow had been tried in this tick. */
+/* The next packet of any unproven flow is noted at once, as where many flows are. */
+void flow_crowd_tries(void);
+/* As if no flow had had a packet for long. */
 void flow_forget_tries(void);
 unsigned int flow_noted(enum who from, const struct frame *f, enum fv_slow why);
 void flow_unnoted(enum who from, const struct frame *f, enum fv_slow why);

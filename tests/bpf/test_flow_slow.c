@@ -253,6 +253,7 @@ static void more_flows_than_the_map_holds(void **state)
 		for (int n = 0; n < MANY; n++) {
 			put16(flow_l4(&f), n);
 			flow_l4(&f)[3] = n >> 16;
+			flow_crowd_tries();
 			flow_run(FV_PROG_FROM_NS, WEB, &f, 0, 0, &out);
 			assert_int_equal(out.ret, TC_NEXT);
 			assert_int_not_equal(out.number, 0);

@@ -145,7 +145,7 @@ static void every_bit_of_both_tuples_counts(void **state)
 			*(at < size ? &t->addr[end][at] : &t->port[end][at - size]) ^=
 				1 << bit / 2 % 8;
 			make(&way);
-			flow_forget_tries();
+			flow_crowd_tries();
 			flow_run(FV_PROG_FROM_NS, way.flow.from, &f, 0, 0, &out);
 			assert_int_not_equal(out.number, 0);
 			flow_run(FV_PROG_TO_NS, way.flow.to, &carried, out.number,
