@@ -169,7 +169,7 @@ static const struct {
 	{ FV_TODO_NAME, "its name in /run/netns is gone" },
 	{ FV_TODO_PORT, "port is down, or its alias, MTU or group was changed" },
 	{ FV_TODO_ROUTE, "the host's route or neighbour entry to it is gone" },
-	{ FV_TODO_ATTACH, "programs are not attached, or of another build" },
+	{ FV_TODO_ATTACH, NULL /* fv_view_not_current */ },
 	{ FV_TODO_HOSTS, "its hosts file is gone" },
 };
 
@@ -204,7 +204,8 @@ static int read_health(struct fv_run *run, struct fv_view *view, struct fv_err *
 			if (re->todo & FV_TODO_PAIR && problems[k].bit != FV_TODO_PAIR)
 				continue;
 			if (re->todo & problems[k].bit)
-				r = fv_view_line(&v->problems, "%s", problems[k].text);
+				r = fv_view_line(&v->problems, "%s",
+						 problems[k].text ?: fv_view_not_current(run));
 		}
 		if (!v->ifindex || !run->dp)
 			continue;
@@ -219,9 +220,9 @@ static int read_health(struct fv_run *run, struct fv_view *view, struct fv_err *
 					 "an XDP program of somebody else is on its port");
 	}
 	if (!r && run->dp && view->n_eps && fv_dp_changed(run->dp))
-		r = fv_view_line(
-			&view->problems,
-			"the maps or programs in use are not those of this build, or not pinned");
+		r = fv_view_line(&view->problems, "the maps or programs in use are %s",
+				 fv_view_nat_came(run) ? "from before nf_conntrack was loaded"
+						       : "not those of this build, or not pinned");
 	return r ? fv_err_oom(err) : 0;
 }
 

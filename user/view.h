@@ -18,6 +18,10 @@ int fv_view_attached(struct fv_run *run, unsigned int what, struct fv_err *err,
 int fv_view_uplinks(struct fv_run *run, struct fv_err *err, struct fv_view *view);
 int fv_view_judge_uplinks(struct fv_run *run, const struct fv_gate_list *rules,
 			  struct fv_view *view, struct fv_err *err);
+/* Was nf_conntrack loaded after the programs, so that others would be loaded now? */
+bool fv_view_nat_came(const struct fv_run *run);
+/* What is wrong where a port's programs are not those that would be attached now. */
+const char *fv_view_not_current(const struct fv_run *run);
 /* Why loaded programs that do not know NAT do not, and what to do. */
 const char *fv_view_no_nat(void);
 /* fv_view_judge - their hook, state, and what speaks against a shortcut, if @what asks for it. */

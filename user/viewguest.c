@@ -206,7 +206,7 @@ static int judge_port(struct fv_run *run, const struct fv_guests *guests, struct
 	if (now.from_ns)
 		strcpy(v->hook, now.tcx ? "tcx" : "clsact");
 	if (!now.from_ns || !now.to_ns || !now.current)
-		r = fv_view_line(&v->problems, "programs are not attached, or of another build");
+		r = fv_view_line(&v->problems, "%s", fv_view_not_current(run));
 	if (!r && !g)
 		r = fv_view_line(&v->problems, "no target of `attach` covers it any more");
 	if (r || !g)

@@ -26,6 +26,18 @@ int fv_view_uplinks(struct fv_run *run, struct fv_err *err, struct fv_view *view
 	return 0;
 }
 
+bool fv_view_nat_came(const struct fv_run *run)
+{
+	return run->dp && !fv_dp_reads_nat(run->dp) && fv_dp_could_nat();
+}
+
+const char *fv_view_not_current(const struct fv_run *run)
+{
+	return fv_view_nat_came(run)
+		       ? "programs are not attached, or know no NAT: nf_conntrack was loaded since"
+		       : "programs are not attached, or of another build";
+}
+
 static const struct fv_uplink *wanted_at(const struct fv_uplinks *wanted, int ifindex)
 {
 	for (size_t i = 0; i < wanted->n; i++)
@@ -47,7 +59,7 @@ static int judge_one(struct fv_run *run, const struct fv_uplinks *wanted, struct
 	if (now.uplink)
 		strcpy(u->hook, now.tcx ? "tcx" : "clsact");
 	if (!now.uplink || !now.from_ns || !now.to_ns || !now.current)
-		r = fv_view_line(&u->problems, "programs are not attached, or of another build");
+		r = fv_view_line(&u->problems, "%s", fv_view_not_current(run));
 	if (!r && !w)
 		r = fv_view_line(&u->problems, "it does not lead out any more");
 	if (r || !w)

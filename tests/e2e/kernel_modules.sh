@@ -95,8 +95,38 @@ if [ $TC = clsact ]; then
 	rm $NO-cls_bpf
 fi
 
+# ---- conntrack comes later ----
+
+says() { # TEXT: `status` does
+	"$FASTVETH" status >"$FV_TMP/status"
+	grep -qF "$1" "$FV_TMP/status"
+}
+
 unload
 check_equal conntrack_is_not_there null "$(conntrack)"
-modprobe nf_conntrack
+ip netns add c
+ip netns add wire
+ip link add br9 up type bridge
+ip link add up0 up type veth peer name eth0 netns wire
+ip link add vc up master br9 type veth peer name eth0 netns c
+ip -n c link set eth0 up
+ip -n wire link set eth0 up
+check attach "$FASTVETH" -q attach --uplink up0 br9
+if kernel_from 5.18; then
+	check not_loaded_is_told says "nf_conntrack is not loaded: flows with NAT would stay slow"
+	check that_is_no_problem healthy
+	modprobe nf_conntrack
+	check came_later_is_told says "nf_conntrack was loaded since: flows with NAT stay slow"
+	check why_of_a_port says "know no NAT: nf_conntrack was loaded since"
+	check_fails that_is_not_healthy healthy
+	check attach_again "$FASTVETH" -q attach
+	check_fails nothing_is_told says nf_conntrack
+else
+	check never_is_told says "this kernel's conntrack cannot be asked by BPF programs"
+	modprobe nf_conntrack
+	check_fails why_of_a_port says "nf_conntrack was loaded since"
+fi
+check all_is_well healthy
 check_equal conntrack_came_later "$(kernel_from 5.18 && echo module || echo null)" "$(conntrack)"
+check detach "$FASTVETH" -q detach --all
 finish

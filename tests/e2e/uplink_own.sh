@@ -102,6 +102,10 @@ apart() { # CASE
 	unreachable $1_other_network web 10.76.0.10 80
 }
 
+state_of_uplink() {
+	"$FASTVETH" status -j | jq -r '.uplinks[] | "\(.device) \(.state)"'
+}
+
 machine
 ip -n wire route add 10.0.0.0/8 via $HOST4
 BEFORE=$(host_now)
@@ -109,7 +113,7 @@ topology >"$FV_TMP/lab.yaml"
 check plan_says_it grep -q "uplink up0" <("$FASTVETH" plan "$FV_TMP/lab.yaml")
 check_equal plan_does_nothing "$BEFORE" "$(host_now)"
 check up "$FASTVETH" -q up "$FV_TMP/lab.yaml"
-check_equal uplink_is_there "up0 accelerated" "$("$FASTVETH" status -j | jq -r '.uplinks[] | "\(.device) \(.state)"')"
+check_equal uplink_is_there "up0 accelerated" "$(state_of_uplink)"
 check plan_is_done [ -z "$("$FASTVETH" plan "$FV_TMP/lab.yaml" | grep uplink)" ]
 check_equal up_again false "$("$FASTVETH" up -j "$FV_TMP/lab.yaml" | jq .changed)"
 servers wire web db xa vault
@@ -128,6 +132,15 @@ check between_networks both_kinds xa $HOST4 8080
 check_equal between_networks_is_no_uplink "$SLOW" \
 	"$(stats | jq '[.uplinks[] | .rx.shortcut_packets + .tx.shortcut_packets] | add')"
 
+# Rules that the shortcut would pass over: `up` again takes them into account, and that they went.
+nft 'table inet t { chain f { type filter hook forward priority 0; limit rate 10/second drop; }; }'
+check_fails new_rule_is_a_problem "$FASTVETH" -q status
+check new_rule_up "$FASTVETH" -q up "$FV_TMP/lab.yaml"
+check_equal new_rule_declines "up0 declined" "$(state_of_uplink)"
+check_equal new_rule_up_again false "$("$FASTVETH" up -j "$FV_TMP/lab.yaml" | jq .changed)"
+nft delete table inet t
+check rule_gone_up "$FASTVETH" -q up "$FV_TMP/lab.yaml"
+check_equal rule_gone_accelerates "up0 accelerated" "$(state_of_uplink)"
 check up_without "$FASTVETH" -q up "$FV_TMP/lab.yaml" --uplink none
 check_equal without_there_is_none 0 "$("$FASTVETH" status -j | jq '.uplinks | length')"
 check_equal without_programs_are_gone "" "$(bpftool net show dev up0 2>/dev/null | grep fv_)"

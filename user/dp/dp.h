@@ -73,8 +73,8 @@ int fv_dp_kernel(struct fv_err *err, struct fv_kernel *ret);
 struct fv_dp;
 
 /*
- * fv_dp_reads_nat - do the loaded programs know NAT? They do where the kernel had the calls when they were
- * loaded. fv_dp_could_nat - would programs that are loaded now? Quick unless that has changed.
+ * fv_dp_reads_nat - do the programs that are pinned know NAT? They do where the kernel had the calls when
+ * they were loaded. fv_dp_could_nat - would programs that are loaded now? Quick unless that has changed.
  */
 bool fv_dp_reads_nat(const struct fv_dp *dp);
 bool fv_dp_could_nat(void);

@@ -132,9 +132,9 @@ bool fv_dp_reads_nat(const struct fv_dp *dp)
 	struct bpf_prog_info info = { .nr_map_ids = FV_ARRAY_SIZE(ids),
 				      .map_ids = (__u64)(unsigned long)ids };
 	__u32 len = sizeof(info);
+	FV_AUTO_FD int prog = bpf_obj_get(fv_pin_at(dp->progs_dir, fv_prog_name(FV_PROG_TO_NS)).s);
 
-	if (dp->prog[FV_PROG_TO_NS] < 0 ||
-	    bpf_obj_get_info_by_fd(dp->prog[FV_PROG_TO_NS], &info, &len) ||
+	if (prog < 0 || bpf_obj_get_info_by_fd(prog, &info, &len) ||
 	    info.nr_map_ids > FV_ARRAY_SIZE(ids))
 		return false;
 	for (__u32 i = 0; i < info.nr_map_ids; i++) {
