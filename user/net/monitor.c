@@ -162,17 +162,13 @@ static bool take_link(const struct nlmsghdr *nlh, struct fv_monitor_event *ret)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *tb[IFLA_MAX + 1];
-	char kind[16] = "";
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi))
 		return false;
 	fv_attr_table(nlh, sizeof(*ifi), tb, FV_ARRAY_SIZE(tb));
 	fv_attr_str(tb[IFLA_IFNAME], ret->name, sizeof(ret->name));
-	fv_attr_str(fv_attr_nested(tb[IFLA_LINKINFO], IFLA_INFO_KIND), kind, sizeof(kind));
 	ret->ifindex = ifi->ifi_index;
 	ret->up = ifi->ifi_flags & IFF_UP;
-	ret->is_veth = !strcmp(kind, "veth");
-	ret->is_bridge = !strcmp(kind, "bridge");
 	ret->from_bridge = ifi->ifi_family == AF_BRIDGE;
 
 	/* What a bridge calls gone is the port: the device has left it. */

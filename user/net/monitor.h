@@ -38,8 +38,6 @@ struct fv_monitor_event {
 	char name[16];	  /* of LINK_* */
 	int master;	  /* of LINK_NEW: 0: none */
 	bool up;	  /* of LINK_*: IFF_UP */
-	bool is_veth;	  /* of LINK_*; not told where from_bridge is set */
-	bool is_bridge;	  /* the same */
 	bool from_bridge; /* LINK_NEW: what changed is how the device is a port of its bridge */
 };
 
