@@ -16,8 +16,8 @@ need uplink_docker bpftool curl ip iptables jq nft python3 ss tc
 . "$(dirname "$0")/engine.bash"
 # shellcheck source=tests/e2e/uplink_lab.bash
 . "$(dirname "$0")/uplink_lab.bash"
-SIZE=20000000
-[ -z "${FV_VM:-}" ] || SIZE=2000000
+SIZE=200000000
+[ -z "${FV_VM:-}" ] || SIZE=20000000
 # At a pace, so that it takes some seconds: what takes the shortcut is many packets of many.
 PACED=$((SIZE / 3 / ${FV_SLOW:-1}))
 
