@@ -18,7 +18,7 @@ int fv_view_attached(struct fv_run *run, unsigned int what, struct fv_err *err,
 int fv_view_uplinks(struct fv_run *run, struct fv_err *err, struct fv_view *view);
 int fv_view_judge_uplinks(struct fv_run *run, const struct fv_gate_list *rules,
 			  struct fv_view *view, struct fv_err *err);
-/* Was nf_conntrack loaded after the programs, so that others would be loaded now? */
+/* Was nf_conntrack loaded after programs that would know NAT now? */
 bool fv_view_nat_came(const struct fv_run *run);
 /* What is wrong where a port's programs are not those that would be attached now. */
 const char *fv_view_not_current(const struct fv_run *run);

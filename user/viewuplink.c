@@ -28,7 +28,7 @@ int fv_view_uplinks(struct fv_run *run, struct fv_err *err, struct fv_view *view
 
 bool fv_view_nat_came(const struct fv_run *run)
 {
-	return run->dp && !fv_dp_reads_nat(run->dp) && fv_dp_could_nat();
+	return run->n_attached && run->dp && !fv_dp_reads_nat(run->dp) && fv_dp_could_nat();
 }
 
 const char *fv_view_not_current(const struct fv_run *run)
