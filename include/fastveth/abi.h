@@ -200,14 +200,11 @@ struct fv_note {
 	__u32 uplink;		  /* not 0: it came in by one */
 };
 
-/* Unproven flows of which a CPU knows when they last had a packet. */
 #define FV_TRIES 1024
-
-/* Map fv_noted, per CPU, index 0. */
+/* Map fv_noted, per CPU, index 0. tried: by hash, more of the hash and the tick, 16 bits each. */
 struct fv_noted {
-	__u32 n;	       /* notes that this CPU has written */
-	__u32 tried[FV_TRIES]; /* by hash: upper half more of the hash, lower half of the tick */
-	__u32 pad;
+	__u32 n; /* notes that this CPU has written */
+	__u32 tried[FV_TRIES], pad;
 	struct fv_flow flow; /* where one is put together: it is too large for the stack */
 };
 
