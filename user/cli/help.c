@@ -139,6 +139,24 @@ const struct verb verbs[] = {
 	  "\n"
 	  "    bpftool map dump pinned /sys/fs/bpf/fastveth/v4/maps/fv_subnets\n",
 	  cmd_inspect },
+	{ "bench", "[options] | --compare A B", "measure whether it is worth it on this host",
+	  "Compares the host's loopback, a bare cable, bridges with and without rules, container\n"
+	  "engines, and the same with fastveth: in namespaces of its own, in random order, round by\n"
+	  "round. A difference that the noise covers is called none. Writes DIR/bench.json with every\n"
+	  "sample and DIR/bench.html, a report with plots; prints tables. Ctrl-C ends it with what was\n"
+	  "finished, and nothing is left on the host.\n"
+	  "    --quick          a first answer, in two minutes (default: all paths and cases)\n"
+	  "    --full           all that counts, in half an hour\n"
+	  "    --paths LIST     of these ways alone, separated by commas; a wrong name lists them\n"
+	  "    --cases LIST     of these loads alone; likewise\n"
+	  "    --rounds N       so often (7); fewer are for trying it out\n"
+	  "    --cpus LIST      1: client and server on one CPU, 2: on two; 1,2: both, the default\n"
+	  "    -o, --output DIR where to write (fastveth-bench- and the date)\n"
+	  "    --compare A B    two files bench.json: what differs, and what noise covers\n"
+	  "\n"
+	  "    fastveth bench --quick\n"
+	  "    fastveth bench --compare before/bench.json after/bench.json\n",
+	  cmd_bench },
 	{ "version", "", "version of the program", "", cmd_version },
 	{ "help", "[COMMAND]", "this text, or that of a command", "", cmd_help },
 	{},

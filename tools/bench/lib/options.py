@@ -4,6 +4,7 @@
 import argparse
 
 from lib import stats
+from lib.sandbox import own_name
 
 
 def positive(text):
@@ -26,8 +27,15 @@ def one_of(allowed, kind=str):
     return parse
 
 
+class Parser(argparse.ArgumentParser):
+    """One line for what is wrong, as the program itself has it."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (--help tells more)\n")
+
+
 def parser(description):
-    made = argparse.ArgumentParser(description=description,
+    made = Parser(description=description, prog=own_name(),
                                    epilog="The method is described in tools/bench/README.md.")
     made.add_argument("--rounds", type=positive, default=stats.ROUNDS, metavar="N",
                       help=f"rounds (default {stats.ROUNDS}; fewer are for trying it out)")

@@ -72,9 +72,14 @@ def command(argv, timeout=120, codes=(0,), **kwargs):
     return done.stdout
 
 
+def own_name():
+    """What messages begin with: the command that was called."""
+    return os.environ.get("FV_BENCH_NAME") or Path(sys.argv[0]).name
+
+
 def enter(tools):
     """Start the calling script again below tools/bench/sandbox, unless it is there already."""
-    name = Path(sys.argv[0]).name
+    name = own_name()
     if os.environ.get("FV_BENCH_INSIDE") == "1":
         # The first process of a PID namespace ignores every signal without a handler.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
