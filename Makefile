@@ -66,7 +66,7 @@ endif
 	kernel-shell lint bench \
 	install uninstall clean help FORCE
 
-all: $(B)/fastveth
+all: $(B)/fastveth $(B)/bench/flows $(B)/bench/empty.bpf.o
 
 help:
 	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
@@ -80,7 +80,7 @@ help:
 #: test-kernels the BPF and end-to-end tests on other kernels; KERNELS="5.10 6.1 6.12 7.2" (root)
 #: kernel-shell a shell on one of them, KERNELS=6.1, with this tree (root)
 #: lint         format, layers, house rules
-#: bench        measure (root), into build/bench.json
+#: bench        measure (root), into build/bench.json and build/bench.html
 #: install      DESTDIR= PREFIX=/usr/local; uninstall takes the same away
 #: clean        remove build/
 #:
@@ -115,12 +115,20 @@ $(B)/stamp/bpf: FORCE
 		$(LLVM_STRIP) $(shell $(BPFTOOL) version 2>&1 | head -n 1))
 
 # BPF: object without DWARF (BTF stays), then its skeleton.
-vpath %.bpf.c bpf tests/bpf
+vpath %.bpf.c bpf tests/bpf tools/bench
 $(B)/bpf/%.bpf.o: %.bpf.c $(B)/stamp/bpf
 	$(msg) BPF $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
+
+# What the benchmark compares with, and one of its loads.
+$(B)/bench/empty.bpf.o: $(B)/bpf/empty.bpf.o
+	$(Q)mkdir -p $(@D) && cp $< $@
+$(B)/bench/flows: tools/bench/flows.c $(B)/stamp/cc
+	$(msg) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) $(HARDEN) -pie $(LDFLAGS) -o $@ $< -lm
 
 $(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
 	$(msg) SKEL $@
@@ -230,6 +238,13 @@ INSTALL := $(B)/fastveth:$(PREFIX)/bin/fastveth:755 \
 	tools/host/90-fastveth.conf:/usr/lib/NetworkManager/conf.d/90-fastveth.conf:644 \
 	tools/host/10-fastveth.network:$(SYSTEMD)/network/10-fastveth.network:644 \
 	$(B)/fastveth-watch.service:$(SYSTEMD)/system/fastveth-watch.service:644
+BENCH_SCRIPTS := run compare report check progcost scale sandbox
+BENCH_DATA := $(wildcard tools/bench/lib/*.py) tools/bench/README.md tools/bench/budget.json
+BENCH_DIR := $(PREFIX)/libexec/fastveth/bench
+INSTALL += $(foreach f,$(BENCH_SCRIPTS),tools/bench/$f:$(BENCH_DIR)/$f:755) \
+	$(foreach f,$(BENCH_DATA),$f:$(BENCH_DIR)/$(f:tools/bench/%=%):644) \
+	$(B)/bench/flows:$(BENCH_DIR)/flows:755 \
+	$(B)/bench/empty.bpf.o:$(BENCH_DIR)/empty.bpf.o:644
 $(B)/fastveth-watch.service: tools/host/fastveth-watch.service FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)sed 's,@PREFIX@,$(PREFIX),' $< >$@
@@ -239,7 +254,8 @@ install: all $(B)/fastveth-watch.service
 uninstall:
 	$(Q)set -e; for i in $(INSTALL); do IFS=:; set -- $$i; unset IFS; \
 		rm -f "$(DESTDIR)$$2"; done
-	$(Q)rmdir "$(DESTDIR)$(PREFIX)/share/doc/fastveth" 2>/dev/null || :
+	$(Q)rmdir "$(DESTDIR)$(PREFIX)/share/doc/fastveth" "$(DESTDIR)$(BENCH_DIR)/lib" \
+		"$(DESTDIR)$(BENCH_DIR)" "$(DESTDIR)$(PREFIX)/libexec/fastveth" 2>/dev/null || :
 
 clean:
 	rm -rf $(B)

@@ -4,25 +4,27 @@
  * the hook and the kernel's clock around it cost. One per hook, because the
  * kernel keeps run time and run count per program.
  */
-#include <linux/bpf.h>
-#include <linux/pkt_cls.h>
+#include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
 SEC("tc")
 int empty_ingress(struct __sk_buff *skb)
 {
-	return TC_ACT_UNSPEC;
+	(void)skb;
+	return -1 /* next */;
 }
 
 SEC("tc")
 int empty_egress(struct __sk_buff *skb)
 {
-	return TC_ACT_UNSPEC;
+	(void)skb;
+	return -1 /* next */;
 }
 
 SEC("xdp")
 int empty_xdp(struct xdp_md *ctx)
 {
+	(void)ctx;
 	return XDP_PASS;
 }
 

@@ -8,7 +8,6 @@
  * FLOWS is N x N: N sockets send to N ports each, from PORT on, in turn. A TCP connection to PORT
  * says when the sender begins and ends. What arrives in the first quarter of a second is not counted.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <err.h>
 #include <math.h>
