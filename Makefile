@@ -185,7 +185,7 @@ $(foreach t,$(TEST_MAINS:%.c=%),$(eval $(call test_rule,$(t))))
 CLANG_MAJOR = $(shell $(CLANG) --version 2>/dev/null | sed -nE '1s/.*version ([0-9]+).*/\1/p')
 RUN_TESTS = FASTVETH=$(CURDIR)/$(B)/fastveth FV_CLANG=$(CLANG_MAJOR) tests/harness/run --build $(B)
 check: tests
-	@$(RUN_TESTS) --kind unit $(TESTS)
+	@$(RUN_TESTS) --kind "unit bench" $(TESTS)
 check-root: tests
 	@$(RUN_TESTS) --kind root $(TESTS)
 check-bpf: tests
