@@ -90,7 +90,7 @@ def enter(tools):
         sys.exit(f"{name}: needs root to make namespaces: run it with sudo")
     missing = [tool for tool in tools if not shutil.which(tool)]
     if missing:
-        sys.exit(f"{name}: not installed: {', '.join(missing)}: run `make deps`")
+        sys.exit(f"{name}: not installed: {', '.join(missing)}: run `make deps DEPS=bench`")
     script = str(Path(sys.argv[0]).resolve())
     sys.stdout.flush()
     os.execv(BENCH / "sandbox", [str(BENCH / "sandbox"), script, *sys.argv[1:]])
