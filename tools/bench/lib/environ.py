@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lib import bpf
 from lib.fastveth import binary
-from lib.loads import congestion_control
+from lib.iperf import congestion_control
 from lib.sandbox import BENCH, TOP, Failed, Place
 
 

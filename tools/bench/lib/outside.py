@@ -23,8 +23,8 @@ ASIDE = 10000  # to the ports of a container that is not what is measured
 
 # What is compared. The first two are the same here as among the other paths.
 BASES = ["loopback", "cable"]
-CASES = ["tcp_stream_in", "tcp_stream_out", "tcp_rr_p50", "tcp_rr_p99", "http_keepalive",
-         "http_close", "udp_64"]
+CASES = ["tcp_stream_in", "tcp_stream_out", "tcp_rr_p50", "tcp_rr_p90", "tcp_rr_p99", "tcp_rr_p999",
+         "http_keepalive", "http_close", "udp_64", "udp_64_loss", "cpu_per_packet"]
 
 
 def ports(aside=0):

@@ -28,7 +28,10 @@ from lib.docker import Engine
 from lib.fastveth import Fastveth, topology
 from lib.sandbox import Failed, Host, Place
 
-CASES = ["tcp_stream", "tcp_ofo", "tcp_rr_p50", "tcp_rr_p99", "udp_64", "flows_1", "flows_10000"]
+CASES = ["tcp_stream", "tcp_ofo", "tcp_retransmits", "cpu_per_gbit", "tcp_stream_8", "tcp_stream_64",
+         "tcp_rr_p50", "tcp_rr_p90", "tcp_rr_p99", "tcp_rr_p999", "http_keepalive", "http_close",
+         "udp_64", "udp_64_loss", "cpu_per_packet", "udp_1400", "udp_1400_loss", "flows_1",
+         "flows_10000"]
 
 # As Docker 28 writes them for one bridge, in nftables' words.
 DOCKER_RULES = """

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from lib import bpf, environ, paths, stats
 from lib.fastveth import Fastveth
-from lib.loads import LOADS
+from lib.loads import LOADS, missing
 from lib.sandbox import BENCH, Failed
 
 LOAD_NAMES = {"udp": "udp_64", "tcp": "tcp_stream", "rr": "tcp_rr"}
@@ -197,6 +197,10 @@ def cost(options, say, progress):
         skipped.append({"program": name, "reason": str(failed)})
         say(f"skipped: program {name}: {failed}")
 
+    lacking = [why for load in options.loads if (why := missing(LOAD_NAMES[load]))]
+    if lacking:
+        skip("all", lacking[0])
+        return [], skipped, refused
     counting = None
     try:
         if options.object:

@@ -5,14 +5,23 @@ import re
 import socket
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+from lib.cpu import busy
 from lib.sandbox import Failed, reason
 
 PORTS = {"iperf3": 5201, "sockperf": 5300, "nginx": 8000, "flows": 20000}
 # What has to be published for a server behind NAT; flows has too many ports for that.
 PUBLISHED = [("iperf3", "tcp"), ("iperf3", "udp"), ("sockperf", "tcp"), ("nginx", "tcp")]
 PATIENCE = 15  # seconds that a tool may take beyond its load
+
+
+@dataclass
+class Ran:
+    client: str  # what they printed
+    server: str
+    busy: float  # seconds that their CPUs were busy while the client ran
 
 
 def port_of(path, tool):
@@ -42,7 +51,7 @@ def wait_listening(proc, name, port):
 
 def serve_and_load(path, cpus, server, client, port, timeout, ends=False):
     """
-    Start the server, run the client to its end; returns the output of both.
+    Start the server, run the client to its end; returns a Ran.
 
     @ends: the server ends by itself, as iperf3 -1 does; others have to be told.
     """
@@ -50,8 +59,10 @@ def serve_and_load(path, cpus, server, client, port, timeout, ends=False):
                             stderr=subprocess.PIPE, text=True)
     try:
         wait_listening(proc, server[0], port)
+        before = busy(cpus)
         answer = path.client.run(client, cpu=cpus[1], timeout=timeout)
-        return answer, proc.communicate(timeout=5)[0] if ends else ""
+        took = busy(cpus) - before
+        return Ran(answer, proc.communicate(timeout=5)[0] if ends else "", took)
     except subprocess.TimeoutExpired:
         raise Failed(f"{server[0]}: the server did not end") from None
     finally:

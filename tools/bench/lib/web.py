@@ -2,14 +2,15 @@
 """HTTP requests: nginx with one page, wrk with a few connections.
 
 nginx has all of its files in a directory of its own on the path's Host, and stays one process in
-the foreground, so that whoever stops it need only know its pid.
+the foreground, so that whoever stops it need only know its pid. For the real host, to which nothing
+is written, they are on a Host that is made for the purpose.
 """
 
 import re
 import tempfile
 from pathlib import Path
 
-from lib.sandbox import Failed, reason
+from lib.sandbox import Failed, Host, reason
 from lib.serve import PATIENCE, port_of, serve_and_load
 
 CONNECTIONS = 16
@@ -49,18 +50,27 @@ def answered(out):
     return int(total[1]), float(rate[1])
 
 
-def http(path, cpus, seconds, case, headers=()):
+def load(path, cpus, seconds, outer, headers):
+    """What wrk prints of an nginx that has its files in that directory."""
     port = port_of(path, "nginx")
-    with tempfile.TemporaryDirectory(prefix="nginx-", dir=path.host.path("/run")) as outer:
-        folder = f"/run/{Path(outer).name}"  # as nginx sees it
-        Path(outer, "nginx.conf").write_text(CONFIG.format(
-            folder=folder, address=path.listen, port=port, page=PAGE))
-        server = ["nginx", "-p", folder, "-c", f"{folder}/nginx.conf", "-e", "stderr"]
-        client = ["wrk", "-t", 1, "-c", CONNECTIONS, "-d", seconds,
-                  *(word for header in headers for word in ("-H", header)),
-                  f"http://{path.address}:{port}/"]
-        out, _ = serve_and_load(path, cpus, server, client, port, seconds + PATIENCE)
-    requests, rate = answered(out)
+    folder = f"/run/{Path(outer).name}" if path.host else outer  # as nginx sees it
+    Path(outer, "nginx.conf").write_text(CONFIG.format(
+        folder=folder, address=path.listen, port=port, page=PAGE))
+    server = ["nginx", "-p", folder, "-c", f"{folder}/nginx.conf", "-e", "stderr"]
+    client = ["wrk", "-t", 1, "-c", CONNECTIONS, "-d", seconds,
+              *(word for header in headers for word in ("-H", header)),
+              f"http://{path.address}:{port}/"]
+    return serve_and_load(path, cpus, server, client, port, seconds + PATIENCE).client
+
+
+def http(path, cpus, seconds, case, headers=()):
+    files = path.host or Host()
+    try:
+        with tempfile.TemporaryDirectory(prefix="nginx-", dir=files.path("/run")) as outer:
+            requests, rate = answered(load(path, cpus, seconds, outer, headers))
+    finally:
+        if not path.host:
+            files.close()
     return {case: rate}, 2 * requests
 
 
