@@ -8,13 +8,14 @@ ratios within a round do not see it.
 import random
 from dataclasses import dataclass, field
 
-from lib import environ, outside, paths, stats
-from lib.fastveth import SHARE, proof, proof_outside, shortcut_share
+from lib import environ, others, outside, paths, stats
+from lib.fastveth import SHARE, SHARE_OUTSIDE, proof, proof_outside, shortcut_share
 from lib.loads import LOAD_OF, LOADS, UNITS, missing
 from lib.sandbox import Failed
 
 BASES = ("host", "loopback", "loopback-rules", "bridge-rules", "host-bridge", "cable", "wire-host")
-BUILDERS = {**paths.BUILDERS, **outside.BUILDERS}
+INSIDE = {**paths.BUILDERS, **others.BUILDERS}
+BUILDERS = {**INSIDE, **outside.BUILDERS}
 # A flow begins on the slow path, and sends a probe or two a second over it: of a load of many flows
 # these are a part. This much of what must take the shortcut otherwise has to then.
 MANY_FLOWS = {"tcp_stream_64": 0.9, "http_keepalive": 0.95, "flows_10000": 0.8}
@@ -41,6 +42,8 @@ def doubt(path, load, before, after, least):
     if path.inside:
         return proof_outside(before, after, least)
     part = MANY_FLOWS.get(load, 1)
+    if path.flowtable:
+        return others.proof(before, after, least * part, SHARE_OUTSIDE * part)
     return proof(before, after, least * part, SHARE * part)
 
 
@@ -50,15 +53,17 @@ def run_load(path, load, cpus, seconds):
 
     Failed where the load failed or did not take the path.
     """
-    before = path.fastveth.counters() if path.fastveth else None
+    counted = path.fastveth or path.flowtable
+    before = counted.counters() if counted else None
     values, least = LOADS[load](path, cpus, seconds)
-    if not path.fastveth:
+    if not counted:
         return values, None
-    after = path.fastveth.counters()
+    after = counted.counters()
     why = doubt(path, load, before, after, least)
     if why:
         raise Failed(why)
-    return values, shortcut_share(before, after)
+    share = others.flowtable_share if path.flowtable else shortcut_share
+    return values, share(before, after)
 
 
 def build(comparison, names, say):

@@ -18,7 +18,7 @@ writes. Conntrack is on, and bridged packets are shown to the rules:
     host-bridge      from the host itself to a container
     host-attached    the same after `fastveth attach`, which leaves such flows to the host
 
-Each but the first is on a Host of its own, so that one's rules, conntrack and
+lib/others.py and lib/outside.py have more of them. Each but the first is on a Host of its own, so that one's rules, conntrack and
 neighbours cost the others nothing.
 """
 
@@ -79,6 +79,7 @@ class Path:
     address: str
     host: Host = None
     fastveth: Fastveth = None  # whose shortcut is to be proven
+    flowtable: object = None  # the same of others.Flowtable
     ports: tuple = ("p0", "p1")  # host-side devices of client and server
     info: dict = field(default_factory=dict)
     inside: str = None  # of a published server: where it listens; clients only know the address
