@@ -71,6 +71,7 @@ def build(comparison, names, say):
         try:
             path = paths.build(name, BUILDERS)
             path.info["conntrack"] = environ.netfilter(path.client if name == "host" else path.host)
+            path.info["offloads"] = environ.offloads(path)
             comparison.paths[name] = path
             if path.info.get("rules", "docker") != "docker":
                 say(f"{name}: rules as Docker writes them, {path.info['rules']}")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lib import bpf
+from lib import bpf, cni
 from lib.fastveth import binary
 from lib.iperf import congestion_control
 from lib.sandbox import BENCH, TOP, Failed, Place
@@ -37,6 +37,44 @@ def mitigations():
     return {name: state for name, state in states.items() if state != "Not affected"}
 
 
+def governor():
+    """What sets the clock speed of the CPUs; None where the kernel does not."""
+    folder = Path("/sys/devices/system/cpu")
+    found = {read(path) for path in folder.glob("cpu[0-9]*/cpufreq/scaling_governor")}
+    return ", ".join(sorted(found - {None})) or None
+
+
+def virtualisation():
+    """The hypervisor and the container that this runs in, "none", or None where nothing tells."""
+    found = [output(["systemd-detect-virt", kind]) for kind in ("--vm", "--container")]
+    if None in found:
+        return read("/sys/hypervisor/type")
+    return ", ".join(kind for kind in found if kind != "none") or "none"
+
+
+def offloads(path):
+    """
+    Of the path's eth0 in a leaf, of lo where it has none: what the sender leaves to a device.
+
+    None where ethtool does not tell.
+    """
+    leaf = next((place for place in (path.client, path.server)
+                 if path.host and place is not path.host), None)
+    try:
+        text = (leaf or path.client).run(["ethtool", "-k", "eth0" if leaf else "lo"])
+    except Failed:
+        return None
+    return features(text)
+
+
+def features(text):
+    """{offload: on | off} of what `ethtool -k` prints."""
+    states = dict(re.findall(r"^([a-z-]+): (on|off)", text, re.M))
+    return {name: states.get(feature) for name, feature in (
+        ("tso", "tcp-segmentation-offload"), ("gso", "generic-segmentation-offload"),
+        ("gro", "generic-receive-offload"), ("tx_checksum", "tx-checksumming"))}
+
+
 def output(argv):
     """First line that a tool prints about itself."""
     try:
@@ -54,13 +92,19 @@ def versions():
              "wrk": output(["wrk", "-v"]),
              "iproute2": output(["ip", "-V"]),
              "bpftool": output([bpf.bpftool(), "version"]),
+             "nft": output(["nft", "--version"]),
+             "ethtool": output(["ethtool", "--version"]),
+             "docker": output(["docker", "--version"]),
+             "dockerd": output(["dockerd", "--version"]),
+             "gnuplot": output(["gnuplot", "--version"]),
              "python": platform.python_version(),
              "commit": output(["git", "-c", "safe.directory=*", "-C", str(TOP), "describe",
                                "--always", "--dirty"])}
-    try:
-        found["fastveth"] = output([str(binary()), "version"])
-    except Failed:
-        found["fastveth"] = None
+    for name, program, word in (("fastveth", binary, "version"), ("cni", cni.program, "--version")):
+        try:
+            found[name] = output([str(program()), word])
+        except Failed:
+            found[name] = None
     return found
 
 
@@ -73,6 +117,8 @@ def collect():
         "kernel": f"{platform.release()} {platform.version()}",
         "cpu": cpu_model(),
         "ncpu": len(os.sched_getaffinity(0)),
+        "governor": governor(),
+        "virtualisation": virtualisation(),
         "mitigations": mitigations(),
         "conntrack": netfilter(Place()),
         "tcp": {"tcp_stream": congestion_control(),
