@@ -92,7 +92,7 @@ def turns(comparison, options, say):
             comparison.skip(say, why, path="all", case=load)
             loads.remove(load)
     return [(cpus, pins[cpus], load) for cpus in options.cpus if None not in pins[cpus]
-            for load in loads]
+            for load in loads if cpus == 1 or load in options.two]
 
 
 def one_round(comparison, number, plan, options, progress):
