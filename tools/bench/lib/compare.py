@@ -145,6 +145,7 @@ def compare(options, say, progress):
     try:
         build(comparison, options.paths, say)
         plan = turns(comparison, options, say)
+        progress.expect(len(plan) * len(comparison.paths))
         for number in range(options.rounds + 1):
             one_round(comparison, number, plan, options, progress)
     finally:

@@ -4,6 +4,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 from lib import stats
@@ -15,23 +16,77 @@ def say(text):
     print(f"\r\033[K{text}" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
 
 
-class Progress:
-    """On a terminal a line that is rewritten, elsewhere one line a round."""
+def columns():
+    """Of the terminal that progress is shown on."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        return 80
 
-    def __init__(self, what, rounds):
-        self.what, self.rounds, self.shown = what, rounds, None
+
+class Progress:
+    """On a terminal a line that is rewritten, with the time left, elsewhere one line a round."""
+
+    def __init__(self, what, rounds, clock=time.monotonic):
+        self.what, self.rounds, self.clock = what, rounds, clock
+        self.shown = None  # number of the round
+        self.turns = None  # of a round, where it is known
+        self.texts = set()  # of this round's turns
+        self.took = {}  # text: seconds of its last turn
+        self.now = None  # (text of this turn, when it began)
+
+    def expect(self, turns):
+        """How many turns a round has; without it the first round says so at its end."""
+        self.turns = turns
 
     def __call__(self, number, text):
+        self.turn(number, text)
         stage = f"round {number}/{self.rounds}" if number else "warm-up"
         if sys.stderr.isatty():
-            print(f"\r\033[K{self.what}: {stage}, {text}", end="", file=sys.stderr, flush=True)
+            left = duration(self.left(number))
+            line = ", ".join(filter(None, (f"{self.what}: {stage}", left, text)))
+            print(f"\r\033[K{line[:columns() - 1]}", end="", file=sys.stderr, flush=True)
         elif number != self.shown:
             print(f"{self.what}: {stage}", file=sys.stderr, flush=True)
         self.shown = number
 
+    def turn(self, number, text):
+        """The last turn is over, the next one begins."""
+        now = self.clock()
+        if self.now:
+            self.took[self.now[0]] = now - self.now[1]
+        if number != self.shown:
+            if self.shown:
+                self.turns = len(self.texts)
+            self.texts = set()
+        self.texts.add(text)
+        self.now = text, now
+
+    def left(self, number):
+        """
+        Seconds until the last round is over, None where they cannot be told yet.
+
+        A turn takes what it took the last time; one that never was, what those took that were.
+        """
+        if not self.turns or not self.took:
+            return None
+        mean = sum(self.took.values()) / len(self.took)
+        new = max(0, self.turns - len(self.took.keys() | self.texts))
+        whole = sum(self.took.values()) + (self.turns - len(self.took)) * mean
+        coming = [text for text in self.took if text not in self.texts]
+        rest = sum(self.took[text] for text in coming) + new * mean
+        return (self.rounds - number) * whole + rest + self.took.get(self.now[0], mean)
+
     def done(self):
         if sys.stderr.isatty():
             print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def duration(seconds):
+    """What a person wants to know of the time left."""
+    if seconds is None:
+        return None
+    return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
 
 
 def number(value, digits=4):
