@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from lib import environ, outside, paths, stats
 from lib.fastveth import SHARE, proof, proof_outside, shortcut_share
 from lib.loads import LOAD_OF, LOADS, TOOLS, UNITS
-from lib.sandbox import Failed
+from lib.sandbox import Failed, Interrupted
 
 BASES = ("host", "loopback", "loopback-rules", "bridge-rules", "host-bridge", "cable", "wire-host")
 BUILDERS = {**paths.BUILDERS, **outside.BUILDERS}
@@ -25,10 +25,17 @@ class Comparison:
     shares: dict = field(default_factory=dict)  # (load, cpus, path): [of shortcut, one per round]
     skipped: list = field(default_factory=list)  # {path, reason} and more
     refused: list = field(default_factory=list)  # {path, case, cpus, round, reason}
+    complete: int = 0  # rounds
 
     def skip(self, say, reason, **what):
         self.skipped.append({**what, "reason": reason})
         say(f"skipped: {' '.join(str(word) for word in what.values())}: {reason}")
+
+    def cut(self):
+        """Forget a round that is not complete: of some paths it would have more than of others."""
+        for taken in (*self.samples.values(), *self.shares.values()):
+            del taken[self.complete:]
+        self.refused = [row for row in self.refused if row["round"] <= self.complete]
 
 
 def doubt(path, load, before, after, least):
@@ -140,7 +147,7 @@ def results(comparison):
 
 
 def compare(options, say, progress):
-    """Returns (results[], skipped[], refused[], paths{})."""
+    """Returns (results[], skipped[], refused[], paths{}); once interrupted, of the complete rounds."""
     comparison = Comparison()
     try:
         build(comparison, options.paths, say)
@@ -148,6 +155,9 @@ def compare(options, say, progress):
         progress.expect(len(plan) * len(comparison.paths))
         for number in range(options.rounds + 1):
             one_round(comparison, number, plan, options, progress)
+            comparison.complete = number
+    except Interrupted:
+        comparison.cut()
     finally:
         for path in comparison.paths.values():
             if path.host:
@@ -155,7 +165,7 @@ def compare(options, say, progress):
     rows = results(comparison)
     measured = {row["path"] for row in rows}
     for name in comparison.paths:
-        if plan and name not in measured:
+        if comparison.complete and plan and name not in measured:
             why = [item["reason"] for item in comparison.refused if item["path"] == name]
             comparison.skip(say, f"every sample was refused, first: {why[0]}", path=name)
     return rows, comparison.skipped, comparison.refused, {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lib import stats
 from lib.loads import LOWER_IS_BETTER, UNITS
+from lib.sandbox import Interrupted
 
 
 def say(text):
@@ -191,3 +192,17 @@ def write(file, document):
     temp = path.with_name(path.name + ".tmp")
     temp.write_text(json.dumps(document, indent=1) + "\n")
     os.replace(temp, path)
+
+
+def finish(output, document, found):
+    """The end of a run: write what was found, if it is to be written; returns the exit code."""
+    if Interrupted.came:
+        document["interrupted"] = True
+        say("interrupted: rounds that were not complete do not count" if found else
+            "interrupted before a round was complete: nothing is written")
+    if output and (found or not Interrupted.came):
+        write(output, document)
+        print(f"written: {output}")
+    if Interrupted.came:
+        return 130
+    return 0 if found and not document["refused"] else 1
