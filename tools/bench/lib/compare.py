@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 
 from lib import environ, outside, paths, stats
 from lib.fastveth import SHARE, proof, proof_outside, shortcut_share
-from lib.loads import LOAD_OF, LOADS, TOOLS, UNITS
+from lib.loads import LOAD_OF, LOADS, LOWER_IS_BETTER, TOOLS, UNITS
 from lib.sandbox import Failed, Interrupted
 
 BASES = ("host", "loopback", "loopback-rules", "bridge-rules", "host-bridge", "cable", "wire-host")
+# What verdicts of a table are against: the first of these that was run. To serve from a process of
+# the host itself is what there is to be as good as.
+JUDGES = ("wire-host", "loopback", "cable", "host", "bridge-rules", "loopback-rules", "host-bridge")
 BUILDERS = {**paths.BUILDERS, **outside.BUILDERS}
 
 
@@ -119,29 +122,41 @@ def one_round(comparison, number, plan, options, progress):
                         comparison.samples.setdefault(key, []).append(values.get(case))
 
 
+def against(row, base, samples, others):
+    """Put into a row what its samples say beside those of the same rounds over another path."""
+    ratios = stats.ratios(samples, others)
+    if not ratios:
+        return
+    middle, *spread = stats.spread(ratios)
+    # To a base of 0 there is a verdict, but no figure.
+    for key, figure in (("ratio", stats.rounded(middle)), ("ratio_spread", stats.edges(spread)),
+                        ("ratio_interval", stats.edges(stats.interval(ratios)))):
+        if figure is not None:
+            row[key][base] = figure
+    row["verdict"][base] = stats.verdict(samples, others, row["better"] == "lower")
+
+
 def results(comparison):
     rows = []
     for (case, cpus, name), samples in comparison.samples.items():
         median, low, high = stats.spread(samples)
         if median is None:
             continue
-        ratios, spreads = {}, {}
+        row = {"path": name, "case": case, "cpus": cpus, "unit": UNITS[case],
+               "better": "lower" if case in LOWER_IS_BETTER else "higher",
+               "samples": [stats.rounded(sample, 7) for sample in samples],
+               "median": stats.rounded(median), "low": stats.rounded(low),
+               "high": stats.rounded(high), "interval": stats.edges(stats.interval(samples)),
+               "ratio": {}, "ratio_spread": {}, "ratio_interval": {}, "verdict": {}}
         for base in BASES:
-            other = comparison.samples.get((case, cpus, base))
-            middle, *edges = stats.ratio(samples, other) if other else (None,)
-            if middle is not None:
-                ratios[base] = stats.rounded(middle)
-                spreads[base] = [stats.rounded(edge) for edge in edges]
-        rows.append({"path": name, "case": case, "cpus": cpus, "unit": UNITS[case],
-                     "samples": [stats.rounded(sample, 7) for sample in samples],
-                     "median": stats.rounded(median), "low": stats.rounded(low),
-                     "high": stats.rounded(high), "ratio": ratios, "ratio_spread": spreads})
+            against(row, base, samples, comparison.samples.get((case, cpus, base), ()))
+        rows.append(row)
         short = stats.spread(comparison.shares[LOAD_OF[case], cpus, name])[0]
         if short is not None:
-            rows[-1]["shortcut"] = stats.rounded(short)
+            row["shortcut"] = stats.rounded(short)
         one = comparison.samples.get(("flows_1", cpus, name))
         if case == "flows_10000" and one:
-            rows[-1]["ratio_to_one_flow"] = stats.rounded(stats.ratio(samples, one)[0])
+            row["ratio_to_one_flow"] = stats.rounded(stats.ratio(samples, one)[0])
     order = list(comparison.paths)
     return sorted(rows, key=lambda row: order.index(row["path"]))
 

@@ -183,7 +183,7 @@ def rounds(measures, options, progress, refused):
 def numbers(samples):
     median, low, high = (stats.rounded(value, 4) for value in stats.spread(samples))
     return {"samples": [stats.rounded(value) for value in samples], "median": median, "low": low,
-            "high": high}
+            "high": high, "interval": stats.edges(stats.interval(samples), 4)}
 
 
 def results(measures, loads):
