@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 
 from lib import environ, others, outside, paths, stats
 from lib.fastveth import SHARE, SHARE_OUTSIDE, proof, proof_outside, shortcut_share
-from lib.loads import LOAD_OF, LOADS, UNITS, missing
-from lib.sandbox import Failed
+from lib.loads import LOAD_OF, LOADS, LOWER_IS_BETTER, UNITS, missing
+from lib.sandbox import Failed, Interrupted
 
 BASES = ("host", "loopback", "loopback-rules", "bridge-rules", "host-bridge", "cable", "wire-host")
+# What verdicts of a table are against: the first of these that was run. To serve from a process of
+# the host itself is what there is to be as good as.
+JUDGES = ("wire-host", "loopback", "cable", "host", "bridge-rules", "loopback-rules", "host-bridge")
 INSIDE = {**paths.BUILDERS, **others.BUILDERS}
 BUILDERS = {**INSIDE, **outside.BUILDERS}
 # A flow begins on the slow path, and sends a probe or two a second over it: of a load of many flows
@@ -28,10 +31,17 @@ class Comparison:
     shares: dict = field(default_factory=dict)  # (load, cpus, path): [of shortcut, one per round]
     skipped: list = field(default_factory=list)  # {path, reason} and more
     refused: list = field(default_factory=list)  # {path, case, cpus, round, reason}
+    complete: int = 0  # rounds
 
     def skip(self, say, reason, **what):
         self.skipped.append({**what, "reason": reason})
         say(f"skipped: {' '.join(str(word) for word in what.values())}: {reason}")
+
+    def cut(self):
+        """Forget a round that is not complete: of some paths it would have more than of others."""
+        for taken in (*self.samples.values(), *self.shares.values()):
+            del taken[self.complete:]
+        self.refused = [row for row in self.refused if row["round"] <= self.complete]
 
 
 def doubt(path, load, before, after, least):
@@ -120,41 +130,57 @@ def one_round(comparison, number, plan, options, progress):
                         comparison.samples.setdefault(key, []).append(values.get(case))
 
 
+def against(row, base, samples, others):
+    """Put into a row what its samples say beside those of the same rounds over another path."""
+    ratios = stats.ratios(samples, others)
+    if not ratios:
+        return
+    middle, *spread = stats.spread(ratios)
+    # To a base of 0 there is a verdict, but no figure.
+    for key, figure in (("ratio", stats.rounded(middle)), ("ratio_spread", stats.edges(spread)),
+                        ("ratio_interval", stats.edges(stats.interval(ratios)))):
+        if figure is not None:
+            row[key][base] = figure
+    row["verdict"][base] = stats.verdict(samples, others, row["better"] == "lower")
+
+
 def results(comparison):
     rows = []
     for (case, cpus, name), samples in comparison.samples.items():
         median, low, high = stats.spread(samples)
         if median is None:
             continue
-        ratios, spreads = {}, {}
+        row = {"path": name, "case": case, "cpus": cpus, "unit": UNITS[case],
+               "better": "lower" if case in LOWER_IS_BETTER else "higher",
+               "samples": [stats.rounded(sample, 7) for sample in samples],
+               "median": stats.rounded(median), "low": stats.rounded(low),
+               "high": stats.rounded(high), "interval": stats.edges(stats.interval(samples)),
+               "ratio": {}, "ratio_spread": {}, "ratio_interval": {}, "verdict": {}}
         for base in BASES:
-            other = comparison.samples.get((case, cpus, base))
-            middle, *edges = stats.ratio(samples, other) if other else (None,)
-            if middle is not None:
-                ratios[base] = stats.rounded(middle)
-                spreads[base] = [stats.rounded(edge) for edge in edges]
-        rows.append({"path": name, "case": case, "cpus": cpus, "unit": UNITS[case],
-                     "samples": [stats.rounded(sample, 7) for sample in samples],
-                     "median": stats.rounded(median), "low": stats.rounded(low),
-                     "high": stats.rounded(high), "ratio": ratios, "ratio_spread": spreads})
+            against(row, base, samples, comparison.samples.get((case, cpus, base), ()))
+        rows.append(row)
         short = stats.spread(comparison.shares[LOAD_OF[case], cpus, name])[0]
         if short is not None:
-            rows[-1]["shortcut"] = stats.rounded(short)
+            row["shortcut"] = stats.rounded(short)
         one = comparison.samples.get(("flows_1", cpus, name))
         if case == "flows_10000" and one:
-            rows[-1]["ratio_to_one_flow"] = stats.rounded(stats.ratio(samples, one)[0])
+            row["ratio_to_one_flow"] = stats.rounded(stats.ratio(samples, one)[0])
     order = list(comparison.paths)
     return sorted(rows, key=lambda row: order.index(row["path"]))
 
 
 def compare(options, say, progress):
-    """Returns (results[], skipped[], refused[], paths{})."""
+    """Returns (results[], skipped[], refused[], paths{}); once interrupted, of the complete rounds."""
     comparison = Comparison()
     try:
         build(comparison, options.paths, say)
         plan = turns(comparison, options, say)
+        progress.expect(len(plan) * len(comparison.paths))
         for number in range(options.rounds + 1):
             one_round(comparison, number, plan, options, progress)
+            comparison.complete = number
+    except Interrupted:
+        comparison.cut()
     finally:
         for path in comparison.paths.values():
             if path.host:
@@ -162,7 +188,7 @@ def compare(options, say, progress):
     rows = results(comparison)
     measured = {row["path"] for row in rows}
     for name in comparison.paths:
-        if plan and name not in measured:
+        if comparison.complete and plan and name not in measured:
             why = [item["reason"] for item in comparison.refused if item["path"] == name]
             comparison.skip(say, f"every sample was refused, first: {why[0]}", path=name)
     return rows, comparison.skipped, comparison.refused, {

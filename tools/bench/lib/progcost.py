@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from lib import bpf, environ, paths, stats
 from lib.fastveth import Fastveth
 from lib.loads import LOADS, missing
-from lib.sandbox import BENCH, Failed
+from lib.sandbox import BENCH, Failed, Interrupted
 
 LOAD_NAMES = {"udp": "udp_64", "tcp": "tcp_stream", "rr": "tcp_rr"}
 # Program: path that has it, path of the same kind that gets empty ones, direction of its hook. What
@@ -149,38 +149,48 @@ def sample(side, load, seconds, cpu):
     return time / runs, runs
 
 
-def rounds(measures, options, progress, refuse):
-    cpu = environ.cpu_pair()[0]
+def one_round(number, measures, options, progress):
+    """([(side, load, ns per run or None, runs)], refused[])"""
+    cpu, taken, refused = environ.cpu_pair()[0], [], []
+    for load in options.loads:
+        turns = [(measure, what) for measure in measures for what in ("program", "empty")]
+        random.shuffle(turns)
+        for measure, what in turns:
+            side = getattr(measure, what)
+            progress(number, f"{load}: {measure.name}, {what}")
+            try:
+                taken.append((side, load, *sample(side, load, options.seconds, cpu)))
+            except Failed as failed:
+                taken.append((side, load, None, 0))
+                refused.append({"path": f"{measure.name} ({what})", "case": load, "cpus": 1,
+                                "round": number, "reason": str(failed)})
+    return taken, refused
+
+
+def rounds(measures, options, progress, refused):
+    """Only a round that is complete is kept; round 0 is warm-up."""
+    progress.expect(len(options.loads) * len(measures) * 2)
     for number in range(options.rounds + 1):
-        for load in options.loads:
-            turns = [(measure, what) for measure in measures for what in ("program", "empty")]
-            random.shuffle(turns)
-            for measure, what in turns:
-                side = getattr(measure, what)
-                progress(number, f"{load}: {measure.name}, {what}")
-                try:
-                    cost, runs = sample(side, load, options.seconds, cpu)
-                except Failed as failed:
-                    cost, runs = None, 0
-                    if number:
-                        refuse(path=f"{measure.name} ({what})", case=load, cpus=1, round=number,
-                               reason=str(failed))
-                if number:
-                    side.samples.setdefault(load, []).append(cost)
-                    side.runs[load] = side.runs.get(load, 0) + runs
+        taken, failures = one_round(number, measures, options, progress)
+        if not number:
+            continue
+        refused += failures
+        for side, load, cost, runs in taken:
+            side.samples.setdefault(load, []).append(cost)
+            side.runs[load] = side.runs.get(load, 0) + runs
 
 
 def numbers(samples):
     median, low, high = (stats.rounded(value, 4) for value in stats.spread(samples))
     return {"samples": [stats.rounded(value) for value in samples], "median": median, "low": low,
-            "high": high}
+            "high": high, "interval": stats.edges(stats.interval(samples), 4)}
 
 
 def results(measures, loads):
     rows = []
     for measure in measures:
         for load in loads:
-            mine, empty = measure.program.samples[load], measure.empty.samples[load]
+            mine, empty = (side.samples.get(load, []) for side in (measure.program, measure.empty))
             above = stats.pairwise(mine, empty, lambda a, b: a - b)
             if above:
                 rows.append({"name": measure.name, "hook": measure.hook, "load": load,
@@ -190,7 +200,7 @@ def results(measures, loads):
 
 
 def cost(options, say, progress):
-    """Returns (programs[], skipped[], refused[])."""
+    """Returns (programs[], skipped[], refused[]); once interrupted, of the complete rounds."""
     bench, measures, skipped, refused = Bench(), [], [], []
 
     def skip(name, failed):
@@ -211,7 +221,9 @@ def cost(options, say, progress):
             except Failed as failed:
                 skip(name, failed)
         counting = bpf.enable_stats()
-        rounds(measures, options, progress, lambda **what: refused.append(what))
+        rounds(measures, options, progress, refused)
+    except Interrupted:
+        pass
     finally:
         if counting is not None:
             os.close(counting)

@@ -4,10 +4,16 @@
 import json
 import os
 import sys
+import textwrap
+import time
 from pathlib import Path
 
 from lib import stats
-from lib.loads import LOWER_IS_BETTER, UNITS
+from lib.compare import JUDGES
+from lib.loads import UNITS
+from lib.sandbox import Interrupted
+
+WIDTH = 110  # columns that a table may take
 
 
 def say(text):
@@ -15,23 +21,77 @@ def say(text):
     print(f"\r\033[K{text}" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
 
 
-class Progress:
-    """On a terminal a line that is rewritten, elsewhere one line a round."""
+def columns():
+    """Of the terminal that progress is shown on."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        return 80
 
-    def __init__(self, what, rounds):
-        self.what, self.rounds, self.shown = what, rounds, None
+
+class Progress:
+    """On a terminal a line that is rewritten, with the time left, elsewhere one line a round."""
+
+    def __init__(self, what, rounds, clock=time.monotonic):
+        self.what, self.rounds, self.clock = what, rounds, clock
+        self.shown = None  # number of the round
+        self.turns = None  # of a round, where it is known
+        self.texts = set()  # of this round's turns
+        self.took = {}  # text: seconds of its last turn
+        self.now = None  # (text of this turn, when it began)
+
+    def expect(self, turns):
+        """How many turns a round has; without it the first round says so at its end."""
+        self.turns = turns
 
     def __call__(self, number, text):
+        self.turn(number, text)
         stage = f"round {number}/{self.rounds}" if number else "warm-up"
         if sys.stderr.isatty():
-            print(f"\r\033[K{self.what}: {stage}, {text}", end="", file=sys.stderr, flush=True)
+            left = duration(self.left(number))
+            line = ", ".join(filter(None, (f"{self.what}: {stage}", left, text)))
+            print(f"\r\033[K{line[:columns() - 1]}", end="", file=sys.stderr, flush=True)
         elif number != self.shown:
             print(f"{self.what}: {stage}", file=sys.stderr, flush=True)
         self.shown = number
 
+    def turn(self, number, text):
+        """The last turn is over, the next one begins."""
+        now = self.clock()
+        if self.now:
+            self.took[self.now[0]] = now - self.now[1]
+        if number != self.shown:
+            if self.shown:
+                self.turns = len(self.texts)
+            self.texts = set()
+        self.texts.add(text)
+        self.now = text, now
+
+    def left(self, number):
+        """
+        Seconds until the last round is over, None where they cannot be told yet.
+
+        A turn takes what it took the last time; one that never was, what those took that were.
+        """
+        if not self.turns or not self.took:
+            return None
+        mean = sum(self.took.values()) / len(self.took)
+        new = max(0, self.turns - len(self.took.keys() | self.texts))
+        whole = sum(self.took.values()) + (self.turns - len(self.took)) * mean
+        coming = [text for text in self.took if text not in self.texts]
+        rest = sum(self.took[text] for text in coming) + new * mean
+        return (self.rounds - number) * whole + rest + self.took.get(self.now[0], mean)
+
     def done(self):
         if sys.stderr.isatty():
             print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def duration(seconds):
+    """What a person wants to know of the time left."""
+    if seconds is None:
+        return None
+    return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
 
 
 def number(value, digits=4):
@@ -40,6 +100,13 @@ def number(value, digits=4):
         return "-"
     value = float(f"{value:.{digits}g}")
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+
+
+def between(pair):
+    """An interval, in one cell: near 1 with three decimals, because 1.002..1.004 is not 1..1."""
+    if not pair:
+        return "-"
+    return "..".join(f"{edge:.3f}" if 0.1 <= abs(edge) < 10 else number(edge, 3) for edge in pair)
 
 
 def table(head, rows):
@@ -52,16 +119,34 @@ def table(head, rows):
     print()
 
 
+def fitting(columns, spare):
+    """Columns, as lists with their heads, without as many of the spare heads as there is no room for."""
+    for heads in spare:
+        if sum(max(map(len, column)) + 2 for column in columns) <= WIDTH:
+            break
+        columns = [column for column in columns if column[0] not in heads]
+    return columns
+
+
+def listed(what, words):
+    """A line of many words, wrapped."""
+    print(textwrap.fill(f"{what}: {', '.join(words)}", WIDTH, subsequent_indent="  ",
+                        break_on_hyphens=False))
+
+
 def header(environment, rounds):
     conntrack = environment["conntrack"]
     print(f"kernel {environment['kernel']}, {environment['ncpu']} x {environment['cpu']}")
     print(f"host: conntrack {'active' if conntrack['active'] else 'not active'}, "
           f"{conntrack['entries'] or 0} entries, {conntrack['nft_rules'] or 0} nft rules; "
           f"{environment['date']}")
-    print(f"rounds: {rounds}, in a new order in each; {stats.SPREAD}; ratios are taken within a "
-          "round, then their median")
+    print(f"rounds: {rounds}, in a new order in each; {stats.SPREAD}")
+    print(f"ratios are taken within a round, then their median; {stats.CONFIDENCE} %: its interval; "
+          "verdict: \"same\" if that has 1 in it")
     if rounds < stats.ROUNDS:
         print(f"NOTE: these are no measurements: they take {stats.ROUNDS} rounds or more")
+    if rounds < stats.LEAST:
+        print(f"NOTE: there are no verdicts: they take {stats.LEAST} rounds or more")
     print(flush=True)
 
 
@@ -71,38 +156,66 @@ BASES = {"host": "/host", "loopback": "/loopback", "loopback-rules": "/lo-rules"
          "wire-host": "/wire-host"}
 
 
+def judge(rows):
+    """What the verdicts of a table are against, None where there is nothing."""
+    return next((base for base in JUDGES if any(base in row["verdict"] for row in rows)), None)
+
+
+def verdicts(rows, base):
+    """Columns of what is said of the rows beside one of them: ratio, interval, word."""
+    if base is None:
+        return []
+    return [[BASES[base], *(number(row["ratio"].get(base), 3) for row in rows)],
+            [f"{stats.CONFIDENCE} %", *("" if row["path"] == base else
+                                        between(row["ratio_interval"].get(base)) for row in rows)],
+            ["verdict", *("" if row["path"] == base else row["verdict"].get(base) or "-"
+                          for row in rows)]]
+
+
+def compared(rows):
+    """The table of one case: what is said of a path beside the host's comes first, then the rest."""
+    base = judge(rows)
+    # What was not run takes no column.
+    others = [name for name in BASES
+              if name != base and any(name in row["ratio"] for row in rows)]
+    taken = [sum(sample is not None for sample in row["samples"]) for row in rows]
+    columns = [["path", *(row["path"] for row in rows)],
+               *([key, *(number(row[key]) for row in rows)] for key in ("median", "low", "high")),
+               *verdicts(rows, base),
+               *([BASES[name], *(number(row["ratio"].get(name), 3) for row in rows)]
+                 for name in others),
+               ["samples", *map(str, taken)]]
+    head, *cells = zip(*fitting(columns, [("low", "high"), *([BASES[name]] for name in others)]))
+    table(head, cells)
+
+
 def comparison(rows):
     for case in UNITS:
         for cpus in (1, 2):
             part = [row for row in rows if row["case"] == case and row["cpus"] == cpus]
             if not part:
                 continue
-            better = "lower" if case in LOWER_IS_BETTER else "higher"
             where = "client and server on one CPU" if cpus == 1 else "on two CPUs"
-            print(f"{case}, {where}: {UNITS[case]}, {better} is better")
-            # What was not run takes no column.
-            bases = [base for base in BASES if any(base in row["ratio"] for row in part)]
-            proven = ["shortcut"] if any("shortcut" in row for row in part) else []
-            table(["path", "median", "low", "high", *map(BASES.get, bases), *proven, "samples"],
-                  [[row["path"], number(row["median"]), number(row["low"]), number(row["high"]),
-                    *(number(row["ratio"].get(base), 3) for base in bases),
-                    *(number(row.get(key), 3) for key in proven),
-                    sum(sample is not None for sample in row["samples"])] for row in part])
-            grown = [row for row in part if "ratio_to_one_flow" in row]
-            if grown:
-                print("ratio to one flow: " + ", ".join(
-                    f"{row['path']} {number(row['ratio_to_one_flow'], 3)}" for row in grown))
-                print()
+            print(f"{case}, {where}: {UNITS[case]}, {part[0]['better']} is better")
+            compared(part)
+            for key, what in (("shortcut", "packets by the shortcut"),
+                              ("ratio_to_one_flow", "ratio to one flow")):
+                known = [row for row in part if key in row]
+                if known:
+                    listed(what, [f"{row['path']} {number(row[key], 3)}" for row in known])
+                    print()
 
 
 def programs(rows):
     if not rows:
         return
     print("BPF programs: ns per run, and above an empty program on the same kind of port")
-    table(["program", "hook", "load", "runs", "median", "empty", "above", "low", "high"],
+    table(["program", "hook", "load", "runs", "median", "empty", "above", "low", "high",
+           f"{stats.CONFIDENCE} %"],
           [[row["name"], row["hook"], row["load"], row["runs"], number(row["median"], 3),
             number(row["empty"]["median"], 3), number(row["above"]["median"], 3),
-            number(row["above"]["low"], 3), number(row["above"]["high"], 3)] for row in rows])
+            number(row["above"]["low"], 3), number(row["above"]["high"], 3),
+            between(row["above"]["interval"])] for row in rows])
 
 
 def scale(rows):
@@ -136,3 +249,17 @@ def write(file, document):
     temp = path.with_name(path.name + ".tmp")
     temp.write_text(json.dumps(document, indent=1) + "\n")
     os.replace(temp, path)
+
+
+def finish(output, document, found):
+    """The end of a run: write what was found, if it is to be written; returns the exit code."""
+    if Interrupted.came:
+        document["interrupted"] = True
+        say("interrupted: rounds that were not complete do not count" if found else
+            "interrupted before a round was complete: nothing is written")
+    if output and (found or not Interrupted.came):
+        write(output, document)
+        print(f"written: {output}")
+    if Interrupted.came:
+        return 130
+    return 0 if found and not document["refused"] else 1

@@ -40,6 +40,20 @@ class Failed(Exception):
     """Something could not be done; the text is one line and says what and why."""
 
 
+class Interrupted(SystemExit):
+    """A signal asks for the end. Who catches it closes what is open and tells what is complete."""
+
+    came = False  # for those who come after one that was caught
+
+
+def interrupt(*_):
+    Interrupted.came = True
+    # One is enough. Not SIG_IGN, which programs that are started from here would inherit.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    raise Interrupted(130)
+
+
 def reason(text):
     """The last line of a tool's output that says something, or the error in its JSON."""
     error = re.search(r'"error":\s*"([^"]*)"', text)
@@ -82,8 +96,8 @@ def enter(tools):
     name = own_name()
     if os.environ.get("FV_BENCH_INSIDE") == "1":
         # The first process of a PID namespace ignores every signal without a handler.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+        signal.signal(signal.SIGTERM, interrupt)
+        signal.signal(signal.SIGINT, interrupt)
         return
     os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"  # not in every user's
     if os.geteuid():
