@@ -25,7 +25,7 @@ BENCH = HERE.parent.parent / "tools" / "bench"
 sys.path[:0] = [str(BENCH), str(HERE)]
 
 import chromium  # noqa: E402
-from lib import answers, compare, describe, document, gnuplot, html, scale  # noqa: E402
+from lib import answers, compare, describe, document, figures, gnuplot, html, scale  # noqa: E402
 from lib.loads import UNITS  # noqa: E402
 from lib.markup import element, prose, slug  # noqa: E402
 from lib.sandbox import Failed  # noqa: E402
@@ -125,7 +125,8 @@ class Words(unittest.TestCase):
 
     def test_readme_has_the_same_sentences(self):
         readme = (BENCH / "README.md").read_text(encoding="utf-8")
-        for name, (_, sentence) in {**describe.PATHS, **describe.CASES}.items():
+        for name in [*compare.BUILDERS, *UNITS]:
+            sentence = describe.sentence({**describe.PATHS, **describe.CASES}, name)
             with self.subTest(name):
                 self.assertIn(f"| `{name}` | {sentence}", readme)
 
@@ -147,7 +148,7 @@ class Answers(unittest.TestCase):
 
     def test_sentences_are_the_files_verdicts(self):
         answer = self.of(judged(), "own")
-        self.assertEqual(["loopback", "bridge-rules", "cable"], [base for base, _ in answer.rows])
+        self.assertEqual(["loopback", "bridge-rules", "cable"], [base for base, *_ in answer.rows])
         self.assertRegex(answer.sentence, r"Beside `loopback`: .*slower in round trip \(1\.08\)")
         self.assertRegex(answer.sentence, r"beside `bridge-rules`: faster in round trip \(0\.71\)")
         run = judged()
@@ -162,9 +163,19 @@ class Answers(unittest.TestCase):
         self.assertIn("3 not judged.", self.of(run, "attached").sentence)
 
     def test_many_and_programs(self):
-        many, programs = (answer.sentence for answer in answers.answers(recorded())[-2:])
-        self.assertIn("`up` of 200 took 1.35 ms/namespace, 0.283 times `script` and 0.365 times", many)
-        self.assertIn("`fv_from_ns` 24.9 ns (quartiles 24.5 to 25.2)", programs)
+        many, programs = answers.answers(recorded())[-2:]
+        self.assertEqual("With 200 of them, fastveth takes 1.35 ms/namespace for `up`.", many.sentence)
+        row = next(row for row in recorded()["scale"] if row["what"] == "up" and row["by"] == "fastveth"
+                   and row["namespaces"] == 200)
+        self.assertEqual([row["median"], row["ratio"]["script"], row["ratio"]["script-parallel"]],
+                         [found.middle for found in many.rows[0][2]])
+        self.assertEqual("A program runs 21.7 ns (`fv_to_ns`) to 24.9 ns (`fv_from_ns`) longer than an empty "
+                         "one on the same hook.", programs.sentence)
+        self.assertEqual(("program", "and quartiles"), programs.heads[0])
+
+    def test_an_interval_near_1_keeps_its_digits(self):
+        self.assertEqual("1.002 to 1.004", figures.span(1.0021, 1.0039))
+        self.assertEqual("24.5 to 1230", figures.span(24.51, 1234.6))
 
     def test_a_run_without_our_paths_says_so(self):
         run = {"environment": {}, "results": []}
@@ -379,6 +390,10 @@ class Report(unittest.TestCase):
         self.assertEqual([], later.wrong)
         for word in ("interval", "faster", "slower", "same", "instructions", "412"):
             self.assertIn(word, later.words)
+
+    def test_an_interrupted_run_says_so(self):
+        self.assertNotIn("interrupted", self.page.text())
+        self.assertIn("The run was interrupted", Page(html.page({**self.run_, "interrupted": True})).text())
 
     def test_parts_alone(self):
         for keep in ("results", "programs", "scale", None):

@@ -23,24 +23,20 @@ QUESTIONS = [
 CASES = {"tcp_rr_p50": "round trip", "tcp_stream": "TCP", "tcp_stream_in": "TCP in",
          "tcp_stream_out": "TCP out", "udp_64": "UDP", "http_keepalive": "keep-alive HTTP",
          "http_close": "HTTP without keep-alive"}
+REFERENCE = "reference"  # a program that is none of fastveth's
 
 
 @dataclass
 class Answer:
     question: str
     sentence: str
-    columns: list = field(default_factory=list)  # a row of results[] for each case
-    rows: list = field(default_factory=list)  # (base, [Ratio or None of each case])
+    heads: list = field(default_factory=list)  # (name, note) of each column
+    rows: list = field(default_factory=list)  # (name, note, [Figure or None of each column but one])
 
 
 def listed(parts):
     """a, b and c"""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def spread(low, high, of):
-    """interval 0.91 to 0.95"""
-    return f"{of} {number(low, 3)} to {number(high, 3)}"
 
 
 def chosen(rows, part, path):
@@ -75,23 +71,23 @@ def sentence(cases, rows):
     return text[0].upper() + text[1:]
 
 
+def noted(found):
+    """What the small figures of a table are."""
+    kinds = {figure.of for figure in found if figure and figure.of}
+    return f"and {' or '.join(sorted(kinds))}" if kinds else ""
+
+
 def of_path(document, part, path, question, bases):
     columns = chosen(document.get("results", []), part, path)
     rows = [(base, [figures.ratio(row, base) for row in columns]) for base in bases]
     rows = [(base, ratios) for base, ratios in rows if any(ratios)]
     if not rows:
         return None
-    return Answer(question, sentence([row["case"] for row in columns], rows), columns, rows)
-
-
-def one_of_scale(row):
-    """`up` of 1000 took 1.9 ms/namespace, 0.31 times `script`"""
-    ratios = [figures.ratio(row, base) for base in row.get("ratio", {}) if base != row["by"]]
-    times = [f"{number(ratio.middle, 3)} times `{ratio.base}`"
-             + (f" ({describe.VERDICTS[ratio.verdict]})" if ratio.verdict else "")
-             for ratio in ratios if ratio]
-    figure = f"`{row['what']}` of {figures.endpoints(row)} took {number(row['median'], 3)} {row['unit']}"
-    return ", ".join([figure, *([listed(times)] if times else [])])
+    heads = [("times", noted(ratio for _, ratios in rows for ratio in ratios))]
+    heads += [(CASES[row["case"]], "less is better" if figures.lower_is_better(row)
+               else "more is better") for row in columns]
+    return Answer(question, sentence([row["case"] for row in columns], rows), heads,
+                  [(base, "", ratios) for base, ratios in rows])
 
 
 def of_scale(rows):
@@ -99,15 +95,33 @@ def of_scale(rows):
     rows = [row for row in rows if row["by"] == "fastveth"]
     last = [max((row for row in rows if row["what"] == what), key=figures.endpoints)
             for what in dict.fromkeys(row["what"] for row in rows)]
-    return Answer("What does it take to make many?",
-                  "; ".join(map(one_of_scale, last)) + ".") if last else None
+    if not last:
+        return None
+    bases = list(dict.fromkeys(base for row in last for base in row.get("ratio", {})
+                               if base != row["by"]))
+    cells = [[figures.median(row), *(figures.ratio(row, base) for base in bases)] for row in last]
+    said = (f"With {figures.endpoints(last[0])} of them, fastveth takes {number(last[0]['median'], 3)} "
+            f"{last[0]['unit']} for `{last[0]['what']}`.")
+    heads = [("what", noted(figure for row in cells for figure in row)), ("fastveth", "less is better")]
+    return Answer("What does it take to make many?", said,
+                  [*heads, *((f"times {base}", "") for base in bases)],
+                  [(row["what"], f"{figures.endpoints(row)}, {row['unit']}", found)
+                   for row, found in zip(last, cells)])
 
 
 def of_programs(rows):
-    said = [f"`{row['name']}` {number(row['above']['median'], 3)} ns "
-            f"({spread(*figures.edges(row['above']))})" for row in rows]
-    return Answer("What does a packet cost?", "Above an empty program on the same hook: "
-                  f"{listed(said)}.") if said else None
+    """The cheapest and the dearest of our own, and all of them."""
+    rows = [row for row in rows if row["name"] != REFERENCE]
+    if not rows:
+        return None
+    found = [figures.median(row["above"]) for row in rows]
+    ends = dict.fromkeys(end(range(len(rows)), key=lambda i: found[i].middle) for end in (min, max))
+    said = [f"{number(found[i].middle, 3)} ns (`{rows[i]['name']}`)" for i in ends]
+    return Answer("What does a packet cost?",
+                  f"A program runs {' to '.join(said)} longer than an empty one on the same hook.",
+                  [("program", noted(found)), ("ns", "less is better")],
+                  [(row["name"], f"{row['hook']}, {row['load']}", [figure])
+                   for row, figure in zip(rows, found)])
 
 
 def answers(document):

@@ -66,11 +66,11 @@ ROWS = {
                  "ratio_spread": dict_of(optional(pair)), "ratio_interval": dict_of(optional(pair)),
                  "verdict": dict_of(verdict), "ratio_to_one_flow": optional(number), **INTERVAL}),
     "programs": ({"name": text, "hook": text, "load": text, "unit": text, "runs": number, **SPREAD,
-                  "empty": spread, "above": spread}, INTERVAL),
+                  "empty": spread, "above": spread}, {"instructions": optional(number), **INTERVAL}),
     "scale": ({"what": text, "by": text, "unit": text, **SPREAD},
               {"namespaces": whole, "endpoints": whole, "ratio": dict_of(optional(number)),
                "ratio_interval": dict_of(optional(pair)), "verdict": dict_of(verdict),
-               "settling": optional(number), "growth": optional(number), **INTERVAL}),
+               "settling": optional(number), "maps": optional(number), "growth": optional(number), **INTERVAL}),
     "skipped": ({"reason": text}, {}),
     "refused": ({"reason": text}, {}),
 }

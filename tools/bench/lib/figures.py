@@ -8,19 +8,29 @@ judged: whether a difference is one is not for who draws it to say.
 from dataclasses import dataclass
 
 from lib.loads import LOWER_IS_BETTER
+from lib.report import number
 
 INTERVAL, QUARTILES = "interval", "quartiles"
 
 
 @dataclass
-class Ratio:
-    base: str
+class Figure:
+    """A median, or a ratio, with what it may as well be."""
     middle: float
     low: float = None
     high: float = None
     of: str = None  # INTERVAL, QUARTILES, or None: it has neither
     verdict: str = None
     itself: bool = False  # a row beside itself: 1, whatever was measured
+
+
+def edge(value):
+    """Near 1 with three decimals: 1.002 to 1.004 is not 1 to 1."""
+    return f"{value:.3f}" if 0.1 <= abs(value) < 10 else number(value, 3)
+
+
+def span(low, high):
+    return f"{edge(low)} to {edge(high)}"
 
 
 def both(pair):
@@ -34,13 +44,18 @@ def edges(row):
     return row["low"], row["high"], QUARTILES
 
 
+def median(row):
+    """The Figure of a row."""
+    return Figure(row["median"], *edges(row))
+
+
 def ratio(row, base):
-    """The Ratio of a row to a base, or None."""
+    """The Figure of a row beside a base, or None."""
     middle = row.get("ratio", {}).get(base)
     if middle is None:
         return None
-    found = Ratio(base, middle, verdict=row.get("verdict", {}).get(base),
-                  itself=base == row.get("path", row.get("by")))
+    found = Figure(middle, verdict=row.get("verdict", {}).get(base),
+                   itself=base == row.get("path", row.get("by")))
     for key, of in (("ratio_interval", INTERVAL), ("ratio_spread", QUARTILES)):
         pair = row.get(key, {}).get(base)
         if both(pair):

@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from lib import describe, figures, gnuplot, plots, stats
-from lib.answers import CASES, answers
+from lib.answers import answers
+from lib.figures import span
 from lib.markup import Html, element, html, join, prose, slug
 from lib.report import number
 from lib.sandbox import Failed
@@ -20,9 +21,9 @@ WIDE = 4  # bases of ratios that have room beside each other on a sheet of paper
 DEEP = 4  # levels of a value that are shown as lines
 NAMES = {"cpu": "CPU", "ncpu": "CPUs", "tcp": "TCP", "bpf_jit": "BPF JIT"}
 APART = ("date", "command", "versions")  # of the environment: shown among what it takes to repeat it
-HOSTS = ("host", "wire-host", "loopback")  # what is the host's own, the first that was run
+HOSTS = ("wire-host", "loopback", "cable", "host")  # what there is to be as good as, the first run
+MORE = {"settling": "settling", "maps": "all maps, bytes"}  # of scale[], where a row has them
 BETTER = {True: "lower is better", False: "higher is better"}
-LESS = {True: "less is better", False: "more is better"}
 
 
 # --- Pieces ---
@@ -53,20 +54,16 @@ def small(value):
     return element("small", value)
 
 
-def span(low, high):
-    return f"{number(low, 3)} to {number(high, 3)}"
-
-
-def ratio_cell(ratio):
+def figure_cell(found):
     """Figure and verdict, below them the interval. A path beside itself has neither."""
-    if ratio is None:
+    if found is None:
         return "-"
-    parts = [html(number(ratio.middle, 3))]
-    if ratio.itself:
+    parts = [html(number(found.middle, 3))]
+    if found.itself:
         return parts[0]
-    if ratio.verdict:
-        parts.append(element("span", ratio.verdict, class_=f"verdict {ratio.verdict}"))
-    spread = [element("br"), small(span(ratio.low, ratio.high))] if ratio.of else []
+    if found.verdict:
+        parts.append(element("span", found.verdict, class_=f"verdict {found.verdict}"))
+    spread = [element("br"), small(span(found.low, found.high))] if found.of else []
     return join([join(parts, " "), *spread])
 
 
@@ -102,13 +99,15 @@ def facts(pairs, **attributes):
 
 # --- Parts of the page ---
 
-def few(document):
-    """A run of few rounds says so before all else."""
-    rounds = document.get("method", {}).get("rounds")
-    if not isinstance(rounds, int) or rounds >= stats.ROUNDS:
-        return Html("")
-    return element("p", f"These are no measurements: {rounds} rounds were taken, and it takes "
-                        f"{stats.ROUNDS} or more.", class_="warning", role="note")
+def warnings(document):
+    """What has to be said before all else."""
+    said, rounds = [], document.get("method", {}).get("rounds")
+    if isinstance(rounds, int) and rounds < stats.ROUNDS:
+        said.append(f"These are no measurements: {rounds} rounds were taken, and it takes "
+                    f"{stats.ROUNDS} or more.")
+    if document.get("interrupted"):
+        said.append("The run was interrupted: what is here is of the rounds that were complete.")
+    return join([element("p", text, class_="warning", role="note") for text in said])
 
 
 def head(document):
@@ -122,16 +121,16 @@ def head(document):
         found = [element("p", "This run has no figure that would answer it.", class_="summary")]
     return element("header", element("p", "fastveth bench", class_="kicker"),
                    element("h1", "Is it worth it on this machine?"),
-                   element("p", line, class_="line"), few(document), *found, id="answers")
+                   element("p", line, class_="line"), warnings(document), *found, id="answers")
 
 
 def answer_table(answer):
-    if not answer.rows:
-        return Html("")
-    heads = [join([CASES[row["case"]], element("br"), small(LESS[figures.lower_is_better(row)])])
-             for row in answer.columns]
-    return table(["times", *heads], [[code(base), *map(ratio_cell, ratios)]
-                                     for base, ratios in answer.rows], class_="numbers")
+    def cell(name, note):
+        return join([name, element("br"), small(note)]) if note else name
+
+    return table([cell(*head) for head in answer.heads],
+                 [[cell(code(name), note), *map(figure_cell, found)]
+                  for name, note, found in answer.rows], class_="numbers")
 
 
 def contents(cases, document):
@@ -222,7 +221,7 @@ class Case:
             low, high, _ = figures.edges(row)
             cells = [join([swatch(describe.kind(row["path"])), code(row["path"])]),
                      number(row["median"]), f"{number(low)} to {number(high)}"]
-            cells += [ratio_cell(figures.ratio(row, base)) for base in self.bases]
+            cells += [figure_cell(figures.ratio(row, base)) for base in self.bases]
             cells += [number(row.get("shortcut"), 3) for _ in shares]
             cells += [number(row.get("ratio_to_one_flow"), 3) for _ in flows]
             rows.append(cells + [figures.count(row)])
@@ -313,17 +312,17 @@ def growth(document):
 
 
 def growth_table(rows, bases, name):
-    settling = ["settling"] if any("settling" in row for row in rows) else []
+    more = {key: head for key, head in MORE.items() if any(key in row for row in rows)}
     cells = []
     for row in rows:
         low, high, _ = figures.edges(row)
         cells.append([join([swatch(describe.kind(row["by"])), code(row["by"])]),
                       figures.endpoints(row), number(row["median"]), f"{number(low)} to {number(high)}",
-                      *(ratio_cell(figures.ratio(row, base)) for base in bases),
-                      *(number(row.get("settling")) for _ in settling), figures.count(row)])
+                      *(figure_cell(figures.ratio(row, base)) for base in bases),
+                      *(number(row.get(key)) for key in more), figures.count(row)])
     of = " or ".join(sorted({figures.edges(row)[2] for row in rows}))
     return table(["by", "endpoints", f"median, {rows[0]['unit']}", of,
-                  *(join(["to ", code(base)]) for base in bases), *settling, "samples"],
+                  *(join(["to ", code(base)]) for base in bases), *more.values(), "samples"],
                  cells, id=f"table-growth-{name}", class_="numbers")
 
 
