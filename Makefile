@@ -66,7 +66,9 @@ endif
 	kernel-shell lint bench \
 	install uninstall clean help FORCE
 
-all: $(B)/fastveth $(B)/bench/flows $(B)/bench/empty.bpf.o
+# What tools/bench needs beside its scripts.
+BENCH_MADE := flows nap.so $(patsubst tools/bench/%.c,%.o,$(wildcard tools/bench/*.bpf.c))
+all: $(B)/fastveth $(BENCH_MADE:%=$(B)/bench/%)
 
 help:
 	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
@@ -122,13 +124,17 @@ $(B)/bpf/%.bpf.o: %.bpf.c $(B)/stamp/bpf
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
 
-# What the benchmark compares with, and one of its loads.
-$(B)/bench/empty.bpf.o: $(B)/bpf/empty.bpf.o
+# What the benchmark compares with, and loads with.
+$(B)/bench/%.bpf.o: $(B)/bpf/%.bpf.o
 	$(Q)mkdir -p $(@D) && cp $< $@
 $(B)/bench/flows: tools/bench/flows.c $(B)/stamp/cc
 	$(msg) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(COMMON) $(HARDEN) -pie $(LDFLAGS) -o $@ $< -lm
+$(B)/bench/nap.so: tools/bench/nap.c $(B)/stamp/cc
+	$(msg) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) $(HARDEN) -fPIC -shared $(LDFLAGS) -o $@ $<
 
 $(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
 	$(msg) SKEL $@
@@ -239,12 +245,11 @@ INSTALL := $(B)/fastveth:$(PREFIX)/bin/fastveth:755 \
 	tools/host/10-fastveth.network:$(SYSTEMD)/network/10-fastveth.network:644 \
 	$(B)/fastveth-watch.service:$(SYSTEMD)/system/fastveth-watch.service:644
 BENCH_SCRIPTS := run compare report check progcost scale sandbox
-BENCH_DATA := $(wildcard tools/bench/lib/*.py) tools/bench/README.md tools/bench/budget.json
+BENCH_DATA := $(wildcard tools/bench/lib/*) tools/bench/README.md tools/bench/budget.json
 BENCH_DIR := $(PREFIX)/libexec/fastveth/bench
 INSTALL += $(foreach f,$(BENCH_SCRIPTS),tools/bench/$f:$(BENCH_DIR)/$f:755) \
 	$(foreach f,$(BENCH_DATA),$f:$(BENCH_DIR)/$(f:tools/bench/%=%):644) \
-	$(B)/bench/flows:$(BENCH_DIR)/flows:755 \
-	$(B)/bench/empty.bpf.o:$(BENCH_DIR)/empty.bpf.o:644
+	$(foreach f,$(BENCH_MADE),$(B)/bench/$f:$(BENCH_DIR)/$f:755)
 $(B)/fastveth-watch.service: tools/host/fastveth-watch.service FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)sed 's,@PREFIX@,$(PREFIX),' $< >$@

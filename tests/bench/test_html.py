@@ -290,12 +290,12 @@ class CommandLine(unittest.TestCase):
         spec = importlib.util.spec_from_loader("bench_run", loader)
         run = importlib.util.module_from_spec(spec)
         loader.exec_module(run)
-        file = self.folder / "x.json"
+        file = self.folder / "bench.json"
         with mock.patch.dict(os.environ, PATH=str(self.folder)):
-            said = run.write(recorded(), str(file))
+            said = run.write(str(self.folder), recorded())
         self.assertEqual(f"written: {file}, but no HTML report: gnuplot is not installed: run "
                          "`make deps DEPS=bench`", said)
-        self.assertEqual(["x.json"], os.listdir(self.folder))
+        self.assertEqual(["bench.json"], os.listdir(self.folder))
 
 
 @no_plots

@@ -5,12 +5,11 @@ Every run has a server of its own, which is gone afterwards. What is counted is
 what the receiver got.
 """
 
-import functools
 import json
 import shutil
 
 from lib.iperf import INTERVAL, tcp, tcp_stream, udp
-from lib.sandbox import BENCH, TOP, Failed, command
+from lib.sandbox import Failed, made
 from lib.serve import PATIENCE, port_of, serve_and_load
 from lib.sockperf import tcp_rr
 from lib.web import http_close, http_keepalive
@@ -49,7 +48,9 @@ def tools(load):
     """What has to be installed for it."""
     if load.startswith("http_"):
         return ["nginx", "wrk"]
-    return [{"tcp_rr": "sockperf", "flows_1": "cc", "flows_10000": "cc"}.get(load, "iperf3")]
+    if load.startswith("flows_"):
+        return []
+    return ["sockperf" if load == "tcp_rr" else "iperf3"]
 
 
 def missing(load):
@@ -60,21 +61,12 @@ def missing(load):
     return None
 
 
-@functools.cache
-def flows_program():
-    """build/bench/flows"""
-    program = TOP / "build" / "bench" / "flows"
-    program.parent.mkdir(parents=True, exist_ok=True)
-    command(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(BENCH / "flows.c"),
-             "-lm"])
-    return program
-
-
 def flows(path, cpus, seconds, number):
     port = port_of(path, "flows")
     common = [path.address, port, number]
-    server = [flows_program(), "receive", *common]
-    client = [flows_program(), "send", *common, seconds + INTERVAL]
+    program = made("flows")
+    server = [program, "receive", *common]
+    client = [program, "send", *common, seconds + INTERVAL]
     ran = serve_and_load(path, cpus, server, client, port, seconds + PATIENCE, ends=True)
     report = json.loads(ran.server)
     if not report["packets"]:

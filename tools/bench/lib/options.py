@@ -34,12 +34,15 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (--help tells more)\n")
 
 
-def parser(description):
+def parser(description, output="FILE"):
+    """@output: what -o takes: the FILE for the JSON, or a DIR for all that is written."""
     made = Parser(description=description, prog=own_name(),
                                    epilog="The method is described in tools/bench/README.md.")
     made.add_argument("--rounds", type=positive, default=stats.ROUNDS, metavar="N",
                       help=f"rounds (default {stats.ROUNDS}; fewer are for trying it out)")
-    made.add_argument("-o", "--output", metavar="FILE", help="write JSON to FILE")
+    made.add_argument("-o", "--output", metavar=output,
+                      help="write JSON to FILE" if output == "FILE" else
+                      "write bench.json and bench.html there")
     return made
 
 

@@ -16,8 +16,18 @@ from lib.sandbox import Interrupted
 WIDTH = 110  # columns that a table may take
 
 
+SILENT = False  # nothing on stderr
+
+
+def quiet(wanted):
+    global SILENT
+    SILENT = wanted
+
+
 def say(text):
     """One line on stderr; a progress line that stands there is overwritten."""
+    if SILENT:
+        return
     print(f"\r\033[K{text}" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
 
 
@@ -46,6 +56,8 @@ class Progress:
 
     def __call__(self, number, text):
         self.turn(number, text)
+        if SILENT:
+            return
         stage = f"round {number}/{self.rounds}" if number else "warm-up"
         if sys.stderr.isatty():
             left = duration(self.left(number))
@@ -83,7 +95,7 @@ class Progress:
         return (self.rounds - number) * whole + rest + self.took.get(self.now[0], mean)
 
     def done(self):
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not SILENT:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
@@ -249,17 +261,17 @@ def write(file, document):
     temp = path.with_name(path.name + ".tmp")
     temp.write_text(json.dumps(document, indent=1) + "\n")
     os.replace(temp, path)
+    return f"written: {file}"
 
 
-def finish(output, document, found):
+def finish(output, document, found, writing=None):
     """The end of a run: write what was found, if it is to be written; returns the exit code."""
     if Interrupted.came:
         document["interrupted"] = True
         say("interrupted: rounds that were not complete do not count" if found else
             "interrupted before a round was complete: nothing is written")
     if output and (found or not Interrupted.came):
-        write(output, document)
-        print(f"written: {output}")
+        print((writing or write)(output, document))
     if Interrupted.came:
         return 130
     return 0 if found and not document["refused"] else 1

@@ -36,6 +36,14 @@ exec cat
 """
 
 
+def made(name):
+    """What `make` builds for the benchmark: beside the scripts where they are installed."""
+    for path in (BENCH / name, TOP / "build" / "bench" / name):
+        if path.is_file():
+            return path
+    raise Failed(f"{path} does not exist: run `make`")
+
+
 class Failed(Exception):
     """Something could not be done; the text is one line and says what and why."""
 
