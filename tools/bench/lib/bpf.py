@@ -13,6 +13,7 @@ import glob
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,10 @@ from lib.sandbox import BENCH, TOP, Failed, Place, command  # noqa: E402
 
 TCX = {"ingress": 46, "egress": 47}  # BPF_TCX_INGRESS, BPF_TCX_EGRESS
 STATS_RUN_TIME = 0
+# Of struct bpf_prog_info: bytes of it that are asked for; bytes of machine code and of BPF code
+# (the latter after the verifier's rewrites); instructions that the verifier looked at, Linux 5.16.
+INFO_SIZE, INFO_LENGTHS, INFO_VERIFIED = 224, 16, 216
+INSTRUCTION = 8  # bytes
 
 
 @functools.cache
@@ -125,6 +130,20 @@ def run_time(ids):
         time += info.get("run_time_ns", 0)
         runs += info.get("run_cnt", 0)
     return time, runs
+
+
+def program_size(number):
+    """(instructions, bytes of machine code, instructions that the verifier looked at or None)."""
+    lib = libbpf()
+    prog = checked(lib.bpf_prog_get_fd_by_id(number), f"BPF program {number}")
+    info, size = ctypes.create_string_buffer(INFO_SIZE), ctypes.c_uint32(INFO_SIZE)
+    try:
+        checked(lib.bpf_obj_get_info_by_fd(prog, info, ctypes.byref(size)), f"program {number}")
+    finally:
+        os.close(prog)
+    jited, xlated = struct.unpack_from("=II", info, INFO_LENGTHS)
+    verified = struct.unpack_from("=I", info, INFO_VERIFIED)[0] if size.value > INFO_VERIFIED else 0
+    return xlated // INSTRUCTION, jited, verified or None
 
 
 if __name__ == "__main__":

@@ -98,11 +98,15 @@ def comparison(rows):
 def programs(rows):
     if not rows:
         return
-    print("BPF programs: ns per run, and above an empty program on the same kind of port")
-    table(["program", "hook", "load", "runs", "median", "empty", "above", "low", "high"],
+    print("BPF programs: ns per run, above an empty program on the same kind of port, and that in "
+          "units of the reference's;\ninstructions, and how many the verifier looked at")
+    table(["program", "hook", "load", "runs", "median", "empty", "above", "low", "high",
+           "/reference", "instructions", "verified"],
           [[row["name"], row["hook"], row["load"], row["runs"], number(row["median"], 3),
             number(row["empty"]["median"], 3), number(row["above"]["median"], 3),
-            number(row["above"]["low"], 3), number(row["above"]["high"], 3)] for row in rows])
+            number(row["above"]["low"], 3), number(row["above"]["high"], 3),
+            number(row["ratio"].get("reference"), 3), row["instructions"],
+            row["verified"] or "-"] for row in rows])
 
 
 def scale(rows):
