@@ -67,7 +67,7 @@ endif
 	install uninstall clean help FORCE
 
 # What tools/bench needs beside its scripts.
-BENCH_MADE := flows nap.so $(patsubst tools/bench/%.c,%.o,$(wildcard tools/bench/*.bpf.c))
+BENCH_MADE := flows pingpong nap.so $(patsubst tools/bench/%.c,%.o,$(wildcard tools/bench/*.bpf.c))
 all: $(B)/fastveth $(BENCH_MADE:%=$(B)/bench/%)
 
 help:
@@ -127,7 +127,7 @@ $(B)/bpf/%.bpf.o: %.bpf.c $(B)/stamp/bpf
 # What the benchmark compares with, and loads with.
 $(B)/bench/%.bpf.o: $(B)/bpf/%.bpf.o
 	$(Q)mkdir -p $(@D) && cp $< $@
-$(B)/bench/flows: tools/bench/flows.c $(B)/stamp/cc
+$(B)/bench/flows $(B)/bench/pingpong: $(B)/bench/%: tools/bench/%.c $(B)/stamp/cc
 	$(msg) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(COMMON) $(HARDEN) -pie $(LDFLAGS) -o $@ $< -lm

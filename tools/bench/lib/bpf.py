@@ -13,17 +13,21 @@ import glob
 import os
 import shutil
 import socket
-import subprocess
+import struct
 import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib.sandbox import BENCH, TOP, Failed, Place, command  # noqa: E402
+from lib.sandbox import BENCH, Failed, Place, command  # noqa: E402
 
 TCX = {"ingress": 46, "egress": 47}  # BPF_TCX_INGRESS, BPF_TCX_EGRESS
 STATS_RUN_TIME = 0
+# Of struct bpf_prog_info: bytes of it that are asked for; bytes of machine code and of BPF code
+# (the latter after the verifier's rewrites); instructions that the verifier looked at, Linux 5.16.
+INFO_SIZE, INFO_LENGTHS, INFO_VERIFIED = 224, 16, 216
+INSTRUCTION = 8  # bytes
 
 
 @functools.cache
@@ -71,25 +75,6 @@ def attach_tcx(pin, device, direction):
     checked(lib.bpf_obj_pin(link, f"{pin}_{device}".encode()), f"{pin}_{device}")
 
 
-def compiled(source):
-    """build/bench/NAME.bpf.o, made anew if the source is newer."""
-    target = TOP / "build" / "bench" / source.name.replace(".c", ".o")
-    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
-        return target
-    clang = next(filter(None, map(shutil.which, (os.environ.get("CLANG", "clang-19"),
-                                                 "clang-14", "clang"))), None)
-    if not clang:
-        raise Failed("clang is not installed: run `make deps`")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # asm/types.h is in a directory per architecture on Debian.
-    triplet = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True,
-                             check=False).stdout.strip() if shutil.which("gcc") else ""
-    command([clang, "-O2", "-g", "-target", "bpf", "-Wall", "-Werror",
-             *([f"-I/usr/include/{triplet}"] if triplet else []),
-             "-c", str(source), "-o", str(target)])
-    return target
-
-
 class Pinned:
     """The programs of an object file, pinned in a Host's bpffs."""
 
@@ -125,6 +110,20 @@ def run_time(ids):
         time += info.get("run_time_ns", 0)
         runs += info.get("run_cnt", 0)
     return time, runs
+
+
+def program_size(number):
+    """(instructions, bytes of machine code, instructions that the verifier looked at or None)."""
+    lib = libbpf()
+    prog = checked(lib.bpf_prog_get_fd_by_id(number), f"BPF program {number}")
+    info, size = ctypes.create_string_buffer(INFO_SIZE), ctypes.c_uint32(INFO_SIZE)
+    try:
+        checked(lib.bpf_obj_get_info_by_fd(prog, info, ctypes.byref(size)), f"program {number}")
+    finally:
+        os.close(prog)
+    jited, xlated = struct.unpack_from("=II", info, INFO_LENGTHS)
+    verified = struct.unpack_from("=I", info, INFO_VERIFIED)[0] if size.value > INFO_VERIFIED else 0
+    return xlated // INSTRUCTION, jited, verified or None
 
 
 if __name__ == "__main__":

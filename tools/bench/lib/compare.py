@@ -54,7 +54,7 @@ def doubt(path, load, before, after, least):
     part = MANY_FLOWS.get(load, 1)
     if path.flowtable:
         return others.proof(before, after, least * part, SHARE_OUTSIDE * part)
-    return proof(before, after, least * part, SHARE * part)
+    return proof(before, after, SHARE * part * least, SHARE * part)
 
 
 def run_load(path, load, cpus, seconds):

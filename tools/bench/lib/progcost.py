@@ -12,20 +12,29 @@ in random order, on one CPU.
 and for a bridge of others, Docker's or with the rules that it writes:
 
     cli eth0 -- port   bridge   port -- eth0 srv     attached, or with empty programs
+
+and for a host's uplink, over which a published server's packets or the host's own come:
+
+    outside eth0 -- up0 (host)                       accelerated, or with empty programs
+
+A program of a known amount of work, "reference", is measured like the others: in units of it,
+costs on two machines can be compared.
 """
 
 import os
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from lib import bpf, environ, paths, stats
+from lib import bpf, environ, outside, paths, short, stats
 from lib.fastveth import Fastveth
 from lib.loads import LOADS, missing
-from lib.sandbox import BENCH, Failed, Interrupted
+from lib.sandbox import Failed, Interrupted, made
 
-LOAD_NAMES = {"udp": "udp_64", "tcp": "tcp_stream", "rr": "tcp_rr"}
+BUILDERS = {**paths.BUILDERS, **outside.BUILDERS}
+LOAD_OF = {"udp": LOADS["udp_64"], "tcp": LOADS["tcp_stream"], "rr": LOADS["tcp_rr"],
+           "short": short.LOADS["udp_burst"]}
 # Program: path that has it, path of the same kind that gets empty ones, direction of its hook. What
-# the egress sees is sent by the host.
+# the egress of a port sees is sent by the host; of an uplink, by the server.
 KNOWN = {
     "fv_from_ns": ("own", "route", "ingress"),
     "fv_xdp_from_ns": ("own-xdp", "route", "ingress"),
@@ -35,7 +44,21 @@ KNOWN = {
     "fv_from_ns@attached": ("attached", "bridge-rules", "ingress"),
     "fv_from_ns@bystander": ("bystander", "bridge-rules", "ingress"),
     "fv_to_ns@attached": ("host-attached", "host-bridge", "egress"),
+    # What comes and goes by proof over an uplink; and the host's own, which stays with the host.
+    "fv_from_uplink@wire-attached": ("wire-attached", "wire-docker", "ingress"),
+    "fv_to_uplink@wire-attached": ("wire-attached", "wire-docker", "egress"),
+    "fv_from_uplink@wire-bystander": ("wire-bystander", "wire-host", "ingress"),
+    "fv_to_uplink@wire-bystander": ("wire-bystander", "wire-host", "egress"),
 }
+REFERENCE = "reference"
+PROGRAMS = [*KNOWN, REFERENCE]
+
+
+def size(ids):
+    """What the kernel made of a program: {instructions, machine_code, verified}."""
+    sizes = [bpf.program_size(number) for number in ids]
+    keys = ("instructions", "machine_code", "verified")  # the second in bytes
+    return dict(zip(keys, max(sizes, key=lambda each: each[0])))
 
 
 @dataclass
@@ -53,6 +76,16 @@ class Measure:
     hook: str
     program: Side
     empty: Side
+    size: dict = field(init=False)
+
+    def __post_init__(self):
+        self.size = size(self.program.ids)
+
+
+def outward(path):
+    """The same, with the server sending to the outside."""
+    return replace(path, client=path.server, server=path.client, address=outside.OUTSIDE,
+                   inside=None)
 
 
 class Bench:
@@ -69,7 +102,7 @@ class Bench:
 
     def ours(self, name):
         def build():
-            path = paths.build(name)
+            path = paths.build(name, BUILDERS)
             self.hosts.append(path.host)
             return path
         return self.once(("ours", name), build)
@@ -77,8 +110,10 @@ class Bench:
     def twin(self, hook, file, tag, name="route"):
         """A path of the kernel's with the programs of an object file on its ports."""
         def build():
-            path = paths.build(name)
+            path = paths.build(name, BUILDERS)
             self.hosts.append(path.host)
+            if name in outside.BUILDERS:
+                path.ports = (outside.UPLINK,)
             return path, bpf.Pinned(path.host, file, "bench")
         return self.once(("twin", hook, tag, name), build)
 
@@ -98,14 +133,14 @@ class Bench:
 
     def empty(self, hook, direction, path_name):
         name = "empty_xdp" if hook == "xdp" else f"empty_{direction}"
-        file = bpf.compiled(BENCH / "empty.bpf.c")
+        file = made("empty.bpf.o")
         return self.attached(hook, direction, file, name, "empty", path_name)
 
     def known(self, name):
         """A program of fastveth's beside an empty one."""
         ours, twin, direction = KNOWN[name]
         path = self.ours(ours)
-        hook = path.info["hook"]
+        hook = path.info.get("uplink_hook", path.info["hook"])
         # Both twins have both directions attached, as fastveth's ports have.
         empty = self.empty(hook, direction, twin)
         if hook != "xdp":
@@ -117,6 +152,9 @@ class Bench:
                 self.address(side.path.host)
                 side.path = paths.Path("host", side.path.host, side.path.server,
                                        side.path.address, side.path.host)
+        if ours in outside.BUILDERS and direction == "egress":
+            for side in (program, empty):
+                side.path = outward(side.path)
         return Measure(name, hook, program, empty)
 
     def from_file(self, file, hook):
@@ -134,6 +172,14 @@ class Bench:
         program = self.attached(hook, "ingress", file, name, "file")
         return Measure(name, hook, program, self.empty(hook, "ingress", "route"))
 
+    def reference(self):
+        """On a port as fastveth's are, where the kernel has no tcx by the older way."""
+        file = str(made("reference.bpf.o"))
+        try:
+            return self.from_file(file, "tcx")
+        except Failed:
+            return self.from_file(file, "clsact")
+
     def close(self):
         for host in self.hosts:
             host.close()
@@ -142,7 +188,7 @@ class Bench:
 def sample(side, load, seconds, cpu):
     """(ns per run, runs) during one load."""
     time, runs = bpf.run_time(side.ids)
-    _, least = LOADS[LOAD_NAMES[load]](side.path, (cpu, cpu), seconds)
+    _, least = LOAD_OF[load](side.path, (cpu, cpu), seconds)
     time, runs = (after - before for after, before in zip(bpf.run_time(side.ids), (time, runs)))
     if runs < least or not runs:
         raise Failed(f"{least} packets or more were delivered, but the program ran {runs} times")
@@ -186,16 +232,28 @@ def numbers(samples):
             "high": high, "interval": stats.edges(stats.interval(samples), 4)}
 
 
+def above(row):
+    """[what the program took more than the empty one, a round; None where it is not known]"""
+    return [None if None in pair else pair[0] - pair[1]
+            for pair in zip(row["samples"], row["empty"]["samples"])]
+
+
 def results(measures, loads):
     rows = []
     for measure in measures:
         for load in loads:
             mine, empty = (side.samples.get(load, []) for side in (measure.program, measure.empty))
-            above = stats.pairwise(mine, empty, lambda a, b: a - b)
-            if above:
+            more = stats.pairwise(mine, empty, lambda a, b: a - b)
+            if more:
                 rows.append({"name": measure.name, "hook": measure.hook, "load": load,
                              "unit": "ns", "runs": measure.program.runs[load], **numbers(mine),
-                             "empty": numbers(empty), "above": numbers(above)})
+                             "empty": numbers(empty), "above": numbers(more), "ratio": {},
+                             **measure.size})
+    units = {row["load"]: above(row) for row in rows if row["name"] == REFERENCE}
+    for row in rows:
+        if row["load"] in units:
+            middle = stats.ratio(above(row), units[row["load"]])[0]
+            row["ratio"][REFERENCE] = stats.rounded(middle)
     return rows
 
 
@@ -217,7 +275,7 @@ def cost(options, say, progress):
             measures.append(bench.from_file(options.object, options.hook))
         for name in [] if options.object else options.programs:
             try:
-                measures.append(bench.known(name))
+                measures.append(bench.reference() if name == REFERENCE else bench.known(name))
             except Failed as failed:
                 skip(name, failed)
         counting = bpf.enable_stats()

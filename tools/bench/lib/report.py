@@ -221,28 +221,39 @@ def comparison(rows):
 def programs(rows):
     if not rows:
         return
-    print("BPF programs: ns per run, and above an empty program on the same kind of port")
-    table(["program", "hook", "load", "runs", "median", "empty", "above", "low", "high",
-           f"{stats.CONFIDENCE} %"],
-          [[row["name"], row["hook"], row["load"], row["runs"], number(row["median"], 3),
+    print("BPF programs: ns per run, above an empty program on the same kind of port, and that in "
+          "units of the reference's;\ninstructions, and how many the verifier looked at")
+    table(["program", "hook", "load", "median", "empty", "above", f"{stats.CONFIDENCE} %",
+           "/reference", "instructions", "verified"],
+          [[row["name"], row["hook"], row["load"], number(row["median"], 3),
             number(row["empty"]["median"], 3), number(row["above"]["median"], 3),
-            number(row["above"]["low"], 3), number(row["above"]["high"], 3),
-            between(row["above"]["interval"])] for row in rows])
+            between(row["above"]["interval"]), number(row["ratio"].get("reference"), 3),
+            row["instructions"], row["verified"] or "-"] for row in rows])
 
 
 def scale(rows):
-    if not rows:
-        return
-    print("up and down of many namespaces: ms per namespace, and ratio to the scripts")
-    table(["what", "namespaces", "by", "median", "low", "high", "/script", "/script-parallel"],
-          [[row["what"], row["namespaces"], row["by"], number(row["median"]), number(row["low"]),
-            number(row["high"]), number(row["ratio"].get("script"), 3),
-            number(row["ratio"].get("script-parallel"), 3)] for row in rows])
-    growth = {(row["what"], row["by"]): row["growth"] for row in rows if "growth" in row}
+    times = [row for row in rows if "memory" not in row["what"]]
+    memory = [row for row in rows if "memory" in row["what"]]
+    bases = {"script": "/script", "script-parallel": "/script-par", "cni": "/cni"}
+    if times:
+        print("many namespaces: ms per namespace or port, and ratio to others who do the same")
+        table(["what", "namespaces", "by", "median", "low", "high", *bases.values(), "samples"],
+              [[row["what"], row["namespaces"], row["by"], number(row["median"]),
+                number(row["low"]), number(row["high"]),
+                *(number(row["ratio"].get(base), 3) for base in bases),
+                sum(sample is not None for sample in row["samples"])] for row in times])
+    growth = {(row["what"], row["by"]): row["growth"] for row in times if "growth" in row}
     if growth:
         print("time per namespace, largest size / smallest: " +
               ", ".join(f"{what} by {by} {number(x, 3)}" for (what, by), x in growth.items()))
         print()
+    if memory:
+        print("kernel memory: KiB per namespace (attach: per port of others), and all BPF maps")
+        table(["what", "namespaces", "by", "median", "low", "high", "/script", "maps"],
+              [[row["what"].replace("_memory", ""), row["namespaces"], row["by"],
+                *(number(row[key] / 1024) for key in ("median", "low", "high")),
+                number(row["ratio"].get("script"), 3),
+                number(row["maps"] / 1024) if "maps" in row else "-"] for row in memory])
 
 
 def skipped(rows, refused):

@@ -1,153 +1,71 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`fastveth up` and `down` of many namespaces beside scripts that do the same.
+"""What many namespaces cost, by fastveth and by others (lib/makers.py): time and memory.
 
-The scripts are what a careful person writes with iproute2: one `ip -batch` for
-everything on the host, one per namespace. "script" runs the latter one after
-the other, "script-parallel" one per CPU at a time.
+A turn of one maker at one size is `up`, one namespace more and away again a few
+times, `down`; of `attach`, that of all ports and `detach`. Sizes and makers are
+interleaved, makers in a new order each time.
 """
 
-import ipaddress
 import itertools
-import os
 import random
+import statistics
 import time
 from dataclasses import dataclass, field
 
-from lib import stats
-from lib.fastveth import Fastveth, topology
+from lib import memory, stats
+from lib.makers import EXTRA, Bridges, Cni, Program, Script
 from lib.sandbox import Failed, Host
 
-SUBNET = "10.77.0.0/16"
-GATEWAY, GATEWAY6 = "10.77.0.1", "fd77::1"
-GROUP = 77
-SIZES = (50, 250, 500, 1000)
-BASES = ("script", "script-parallel")
-
-UP = """set -e
-ip -batch /run/bench/host
-sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-"""
-EACH = {
-    "script": "while read -r ns; do ip -n $ns -batch /run/bench/ns/$ns; done </run/bench/names\n",
-    "script-parallel":
-        "xargs -P{jobs} -I@ ip -n @ -batch /run/bench/ns/@ </run/bench/names\n",
-}
-# As it was made: a line a device, each of which waits for the kernel to let go of it; and with
-# the one request for a whole group of devices that few scripts know of.
-DOWN = {
-    "script": """set -e
-ip -batch /run/bench/unlink
-ip -batch /run/bench/down
-""",
-    "script-parallel": f"""set -e
-ip link del group {GROUP}
-ip -batch /run/bench/down
-""",
-}
-
-
-def names(count):
-    return [f"n{i}" for i in range(1, count + 1)]
-
-
-def addresses(i):
-    """IPv4, IPv6, and last three bytes of the MACs of the i-th namespace."""
-    return (ipaddress.ip_address(GATEWAY) + i, ipaddress.ip_address(GATEWAY6) + i,
-            f"{i >> 16:02x}:{i >> 8 & 255:02x}:{i & 255:02x}")
-
-
-class Script:
-    """One of the two scripts on a Host of its own."""
-
-    def __init__(self, host, by):
-        self.host, self.by = host, by
-        host.path("/run/bench").mkdir()
-
-    def prepare(self, count):
-        """Write the batches; this is not timed."""
-        folder = self.host.path("/run/bench")
-        (folder / "ns").mkdir(exist_ok=True)
-        spaces, links = [], []
-        for i, ns in enumerate(names(count), 1):
-            ip4, ip6, mac = addresses(i)
-            inner, outer = f"02:00:00:{mac}", f"02:00:01:{mac}"
-            spaces.append(f"netns add {ns}")
-            links += [f"link add p{i} address {outer} mtu 1500 group {GROUP} up type veth "
-                      f"peer name eth0 address {inner} mtu 1500 netns {ns}",
-                      f"route add {ip4}/32 dev p{i}", f"route add {ip6}/128 dev p{i}",
-                      f"neigh add {ip4} lladdr {inner} dev p{i} nud permanent",
-                      f"neigh add {ip6} lladdr {inner} dev p{i} nud permanent"]
-            batch = ["link set lo up", "link set eth0 up",
-                     f"addr add {ip4}/32 dev eth0", f"addr add {ip6}/128 dev eth0 nodad",
-                     f"route add default via {GATEWAY} dev eth0 onlink",
-                     f"route add default via {GATEWAY6} dev eth0 onlink",
-                     f"neigh add {GATEWAY} lladdr {outer} dev eth0 nud permanent",
-                     f"neigh add {GATEWAY6} lladdr {outer} dev eth0 nud permanent"]
-            (folder / "ns" / ns).write_text("\n".join(batch) + "\n")
-        (folder / "host").write_text("\n".join(spaces + links) + "\n")
-        (folder / "names").write_text("\n".join(names(count)) + "\n")
-        (folder / "unlink").write_text("".join(f"link del p{i}\n" for i in range(1, count + 1)))
-        (folder / "down").write_text("".join(f"netns del {ns}\n" for ns in names(count)))
-
-    def up(self):
-        each = EACH[self.by].format(jobs=len(os.sched_getaffinity(0)))
-        return ["sh", "-c", UP + each]
-
-    def down(self):
-        return ["sh", "-c", DOWN[self.by]]
-
-    def addresses(self, count):
-        return GATEWAY, str(addresses(count)[0])
-
-
-class Program:
-    """fastveth on a Host of its own."""
-
-    def __init__(self, host, by):
-        self.host, self.by = host, by
-        self.fastveth = Fastveth(host)
-
-    def prepare(self, count):
-        self.file = self.fastveth.write(topology(names(count), "tc", SUBNET))
-
-    def up(self):
-        return self.fastveth.argv("up", self.file)
-
-    def down(self):
-        return self.fastveth.argv("down", "--all")
-
-    def addresses(self, count):
-        return GATEWAY, self.fastveth.address(f"n{count}")
-
-
-METHODS = {"script": Script, "script-parallel": Script, "fastveth": Program}
+SIZES = (10, 100, 1000, 4000)
+METHODS = {"script": Script, "script-parallel": Script, "cni": Cni, "fastveth": Program,
+           "attach": Bridges}
+BASES = ("script", "script-parallel", "cni")
+UNITS = {"up": "ms/namespace", "add": "ms/namespace", "del": "ms/namespace",
+         "down": "ms/namespace", "attach": "ms/port", "detach": "ms/port",
+         "memory": "bytes/namespace", "attach_memory": "bytes/port"}
+MANY, FEW = 1000, 3  # sizes from MANY on are run in the first FEW rounds
+LONGEST = 40  # seconds that `up` and `down` may take
+ENOUGH = 100  # namespaces of which the time for more can be foretold
+TURNS = 5  # of one more and away again
 
 
 @dataclass
 class Run:
-    methods: dict = field(default_factory=dict)
-    # (up | down | settling, namespaces, by): [ms per namespace]
-    samples: dict = field(default_factory=dict)
+    longest: float
+    makers: dict = field(default_factory=dict)
+    samples: dict = field(default_factory=dict)  # (what, size, by): [one per round]
+    maps: dict = field(default_factory=dict)  # (what, size): [bytes in total]
+    left_out: dict = field(default_factory=dict)  # (by, size): why, or None
     refused: list = field(default_factory=list)
+    memory: bool = True
 
 
 def devices(host):
     return host.run(["ip", "-o", "link", "show", "type", "veth"]).count("\n")
 
 
-def check_up(method, count):
-    """The first namespace must reach the last one: its kernel refuses a closed port."""
-    spaces = method.host.run(["ip", "netns", "list"]).count("\n")
-    ports = devices(method.host)
-    if (spaces, ports) != (count, count):
-        raise Failed(f"{spaces} namespaces and {ports} devices after `up` of {count}")
-    target = method.addresses(count)[1]
-    probe = f"import socket; socket.create_connection(('{target}', 9), timeout=3)"
+def address(host, ns):
+    """The IPv4 address of a namespace's interface."""
+    shown = host.leaf(ns).json(["ip", "-j", "-4", "addr", "show", "dev", "eth0"])
+    return shown[0]["addr_info"][0]["local"]
+
+
+def reach(host, ns):
+    """The first namespace must reach the other: its kernel refuses a closed port."""
+    probe = f"import socket; socket.create_connection(('{address(host, ns)}', 9), timeout=3)"
     try:
-        method.host.leaf("n1").run(["python3", "-c", probe])
+        host.leaf("n1").run(["python3", "-c", probe])
     except Failed as failed:
         if "ConnectionRefused" not in str(failed):
-            raise Failed(f"n1 does not reach n{count}: {failed}") from None
+            raise Failed(f"n1 does not reach {ns}: {failed}") from None
+
+
+def check_up(host, count, last):
+    spaces = host.run(["ip", "netns", "list"]).count("\n")
+    ports = devices(host)
+    if (spaces, ports) != (count, count):
+        raise Failed(f"{spaces} namespaces and {ports} devices where {count} are expected")
+    reach(host, last)
 
 
 def wait_gone(host):
@@ -169,7 +87,12 @@ def settle(host):
     for _ in range(2):
         host.ip(["netns add probe", "link add probe type veth peer name eth0 netns probe",
                  "netns del probe"])
-        wait_gone(host)
+        for _ in range(6000):
+            if not host.path("/sys/class/net/probe").is_symlink():
+                break
+            time.sleep(0.01)
+        else:
+            raise Failed("the kernel has not taken apart a namespace within 60 s")
 
 
 def timed(host, argv, after=None):
@@ -180,24 +103,58 @@ def timed(host, argv, after=None):
     return (time.monotonic() - start) * 1000
 
 
-def one(method, count):
-    """(up, down, settling) in ms."""
-    method.prepare(count)
-    up = timed(method.host, method.up())
-    check_up(method, count)
-    down = timed(method.host, method.down(), wait_gone)
-    if method.host.run(["ip", "netns", "list"]).strip():
+def one_more(maker, count):
+    """{add, del}: the median of a few turns, each beside the same ones."""
+    took = {"add": [], "del": []}
+    for turn in range(TURNS):
+        took["add"].append(timed(maker.host, maker.add()))
+        if not turn:
+            check_up(maker.host, count + 1, EXTRA)
+        took["del"].append(timed(maker.host, maker.delete()))
+        settle(maker.host)
+    return {what: statistics.median(each) for what, each in took.items()}
+
+
+def turn_of_namespaces(run, maker, count):
+    """{what: ms per namespace, or bytes}"""
+    host, measured = maker.host, run.memory and count >= memory.LEAST
+    maker.prepare(count)
+    before = memory.used() if measured else None
+    took = {"up": timed(host, maker.up()) / count}
+    check_up(host, count, f"n{count}")
+    if measured:
+        took["memory"] = (memory.used() - before) / count
+        if maker.by == "fastveth":
+            run.maps.setdefault(("memory", count), []).append(memory.maps(maker.fastveth))
+    if maker.add():
+        took.update(one_more(maker, count))
+    took["down"] = timed(host, maker.down(), wait_gone) / count
+    if host.run(["ip", "netns", "list"]).strip():
         raise Failed("named namespaces are left after `down`")
-    start = time.monotonic()
-    settle(method.host)
-    return up, down, (time.monotonic() - start) * 1000
+    took["settling"] = timed(host, ["true"], settle) / count
+    return took
+
+
+def turn_of_ports(run, maker, count):
+    host, measured = maker.host, run.memory and count >= memory.LEAST
+    maker.prepare(count)
+    before = memory.used() if measured else None
+    took = {"attach": timed(host, maker.attach()) / count}
+    maker.check()
+    if measured:
+        took["attach_memory"] = (memory.used() - before) / count
+        run.maps.setdefault(("attach_memory", count), []).append(memory.maps(maker.fastveth))
+    took["detach"] = timed(host, maker.detach()) / count
+    maker.unmake()
+    settle(host)
+    return took
 
 
 def start(run, by):
-    """The method on a fresh Host."""
+    """The maker on a fresh Host."""
     host = Host()
     try:
-        run.methods[by] = METHODS[by](host, by)
+        run.makers[by] = METHODS[by](host, by)
     except Failed:
         host.close()
         raise
@@ -205,64 +162,123 @@ def start(run, by):
 
 def sample(run, by, count, number):
     """One turn. After a failed one the state of its Host is unknown, so it gets another."""
+    turn = turn_of_ports if by == "attach" else turn_of_namespaces
     try:
-        took = [ms / count for ms in one(run.methods[by], count)]
+        took = turn(run, run.makers[by], count)
     except Failed as failed:
-        took = [None] * 3
+        took = {}
         run.refused.append({"path": by, "case": f"{count} namespaces", "round": number,
                             "reason": str(failed)})
-        run.methods[by].host.close()
+        run.makers[by].host.close()
         start(run, by)
     if number:
-        for what, ms in zip(("up", "down", "settling"), took):
-            run.samples.setdefault((what, count, by), []).append(ms)
+        for what in (*UNITS, "settling"):
+            run.samples.setdefault((what, count, by), []).append(took.get(what))
 
 
-def rounds(run, options, progress):
+def too_much(run, by, count):
+    """Why a maker is left out at a size, by what its smaller ones took; None if it is not."""
+    most = run.makers[by].most
+    if most is not None and count > most:
+        return f"more than {most} cannot be made"
+    known = [size for what, size, maker in run.samples
+             if (what, maker) == ("up", by) and ENOUGH <= size < count]
+    if not known:
+        return None
+    nearest = max(known)
+    each = sum(filter(None, (run.samples[what, nearest, by][0] for what in ("up", "down"))))
+    seconds = each * count / 1000
+    if seconds > run.longest:
+        return (f"`up` and `down` would take about {seconds:.0f} s, by those of {nearest}: more "
+                f"than --longest {run.longest:g}")
+    return None
+
+
+def left_out(run, by, count, number, skip):
+    """Decided in the first round that gets to it, and the same in all others."""
+    if number and (by, count) in run.left_out:
+        return run.left_out[by, count]
+    why = too_much(run, by, count)
+    if number:
+        run.left_out[by, count] = why
+        if why:
+            skip(by, why, namespaces=count)
+    return why
+
+
+def rounds(run, options, progress, skip):
     """Round 0 is warm-up, with the smallest size."""
+    sizes = sorted(options.sizes)
     for number in range(options.rounds + 1):
-        for count in options.sizes if number else [min(options.sizes)]:
-            order = list(run.methods)
+        for count in sizes if number else sizes[:1]:
+            if count >= MANY and number > FEW:
+                continue
+            order = list(run.makers)
             random.shuffle(order)
             for by in order:
-                progress(number, f"{count} namespaces by {by}")
-                sample(run, by, count, number)
+                if not left_out(run, by, count, number, skip):
+                    progress(number, f"{count} namespaces by {by}")
+                    sample(run, by, count, number)
+
+
+def growth(run, what, count, by):
+    """Of the largest size that was run, the ratio to the smallest one; else None."""
+    sizes = [size for name, size, maker in run.samples if (name, maker) == (what, by)]
+    if count != max(sizes) or count == min(sizes):
+        return None
+    return stats.ratio(run.samples[what, count, by], run.samples[what, min(sizes), by])[0]
+
+
+def row_of(run, what, count, by):
+    samples = run.samples[what, count, by]
+    median, low, high = (stats.rounded(value) for value in stats.spread(samples))
+    if median is None:
+        return None
+    row = {"what": what, "namespaces": count, "by": "fastveth" if by == "attach" else by,
+           "unit": UNITS[what], "samples": [stats.rounded(value) for value in samples],
+           "median": median, "low": low, "high": high, "ratio": {}}
+    for base in BASES:
+        middle = stats.ratio(samples, run.samples.get((what, count, base), []))[0]
+        if middle is not None:
+            row["ratio"][base] = stats.rounded(middle)
+    if what == "down":
+        row["settling"] = stats.rounded(stats.spread(run.samples["settling", count, by])[0])
+    if by in ("fastveth", "attach") and (what, count) in run.maps:
+        row["maps"] = round(statistics.median(run.maps[what, count]))
+    grown = None if "memory" in what else growth(run, what, count, by)
+    if grown is not None:
+        row["growth"] = stats.rounded(grown)
+    return row
 
 
 def results(run, options):
-    rows = []
-    for what, count, by in itertools.product(("up", "down"), options.sizes, run.methods):
-        samples = run.samples[what, count, by]
-        median, low, high = (stats.rounded(value) for value in stats.spread(samples))
-        if median is None:
-            continue
-        ratios = {base: stats.rounded(stats.ratio(samples, run.samples[what, count, base])[0])
-                  for base in BASES if (what, count, base) in run.samples}
-        row = {"what": what, "namespaces": count, "by": by, "unit": "ms/namespace",
-               "samples": [stats.rounded(value) for value in samples], "median": median,
-               "low": low, "high": high, "ratio": ratios}
-        if what == "down":
-            row["settling"] = stats.rounded(
-                stats.spread(run.samples["settling", count, by])[0])
-        if count == max(options.sizes) > min(options.sizes):
-            small = run.samples[what, min(options.sizes), by]
-            row["growth"] = stats.rounded(stats.ratio(samples, small)[0])
-        rows.append(row)
-    return rows
+    rows = (row_of(run, what, count, by)
+            for what, count, by in itertools.product(UNITS, sorted(options.sizes), run.makers)
+            if (what, count, by) in run.samples)
+    return [row for row in rows if row]
 
 
 def scale(options, say, progress):
     """Returns (scale[], skipped[], refused[])."""
-    run, skipped = Run(), []
+    run, skipped = Run(options.longest), []
+
+    def skip(what, why, **more):
+        skipped.append({"scale": what, **more, "reason": why})
+        say(f"skipped: scale {what}{''.join(f' {word}' for word in more.values())}: {why}")
+
+    try:
+        memory.used()
+    except Failed as failed:
+        run.memory = False
+        skip("memory", str(failed))
     try:
         for by in options.methods:
             try:
                 start(run, by)
             except Failed as failed:
-                skipped.append({"scale": by, "reason": str(failed)})
-                say(f"skipped: scale {by}: {failed}")
-        rounds(run, options, progress)
+                skip(by, str(failed))
+        rounds(run, options, progress, skip)
     finally:
-        for method in run.methods.values():
-            method.host.close()
+        for maker in run.makers.values():
+            maker.host.close()
     return results(run, options), skipped, run.refused
