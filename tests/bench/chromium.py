@@ -21,7 +21,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 # Nothing but the page: whatever the program would fetch for itself is switched off.
 OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-           "--disable-default-apps", "--hide-scrollbars", "--remote-debugging-pipe")
+           "--disable-default-apps", "--disable-breakpad", "--hide-scrollbars", "--remote-debugging-pipe")
 PATIENCE = 60 * int(os.environ.get("FV_SLOW", 1))  # seconds
 CLEAR = 10  # descriptors below are the program's own
 
@@ -80,7 +80,13 @@ class Browser:
         self.proc.wait()
         os.close(self.read)
         os.close(self.write)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # Helpers that are on their way out may still write to it.
+        for _ in range(50):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if not self.folder.exists():
+                return
+            time.sleep(0.1)
+        raise Trouble(f"{self.folder} cannot be removed")
 
     def log(self):
         text = (self.folder / "log").read_text(errors="replace").strip()

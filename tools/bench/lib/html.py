@@ -11,6 +11,7 @@ from pathlib import Path
 from lib import describe, figures, gnuplot, plots, stats
 from lib.answers import answers
 from lib.figures import span
+from lib.loads import UNITS
 from lib.markup import Html, element, html, join, prose, slug
 from lib.report import number
 from lib.sandbox import Failed
@@ -287,10 +288,14 @@ def unique(name, taken):
 
 
 def cases(document):
-    found, taken = {}, set()
+    """In the order of the tables on a terminal, part by part."""
+    found, taken, known = {}, set(), list(UNITS)
     for row in document.get("results", []):
         found.setdefault((figures.part(row), row["case"], row["cpus"]), []).append(row)
-    return [Case(*key, rows, unique(f"case-{slug(*key)}", taken)) for key, rows in found.items()]
+    parts = list(dict.fromkeys(part for part, *_ in found))
+    keys = sorted(found, key=lambda key: (parts.index(key[0]), known.index(key[1])
+                                          if key[1] in known else len(known), key[2]))
+    return [Case(*key, found[key], unique(f"case-{slug(*key)}", taken)) for key in keys]
 
 
 def growth(document):
