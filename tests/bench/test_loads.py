@@ -196,14 +196,13 @@ class Shortcut(unittest.TestCase):
             with self.subTest(load):
                 self.assertIsNone(self.doubt(load, 991, 900))
                 self.assertRegex(self.doubt(load, 989, 900), "only 989 of 1000")
-                self.assertRegex(self.doubt(load, 999), "1000 packets or more were delivered")
+                self.assertRegex(self.doubt(load, 999, 1020), "1010 packets or more were delivered")
 
     def test_of_many_flows_is_most(self):
         for load, part in (("tcp_stream_64", 900), ("http_keepalive", 950), ("flows_10000", 800)):
             with self.subTest(load):
                 self.assertIsNone(self.doubt(load, part))
                 self.assertIsNotNone(self.doubt(load, part - 11, 0))
-                self.assertIsNotNone(self.doubt(load, part - 1))
 
     def test_of_a_connection_for_each_request_is_not_claimed(self):
         self.assertIsNone(self.doubt("http_close", 0))
