@@ -30,7 +30,7 @@ static int set(int val, const char *arg, void *data)
 		int val;
 		const char *word;
 	} words[] = {
-		{ 'Q', "--quick" },  { 'F', "--full" }, { 'p', "--paths" },  { 'c', "--cases" },
+		{ 'Q', "--quick" },  { 'F', "--full" }, { 'p', "--paths" },  { 'k', "--cases" },
 		{ 'r', "--rounds" }, { 'n', "--cpus" }, { 'o', "--output" },
 	};
 	struct bench *b = data;
@@ -74,7 +74,7 @@ int cmd_bench(struct cli *cli, int argc, char **argv)
 		{ "quick", no_argument, NULL, 'Q' },
 		{ "full", no_argument, NULL, 'F' },
 		{ "paths", required_argument, NULL, 'p' },
-		{ "cases", required_argument, NULL, 'c' },
+		{ "cases", required_argument, NULL, 'k' },
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "cpus", required_argument, NULL, 'n' },
 		{ "output", required_argument, NULL, 'o' },
