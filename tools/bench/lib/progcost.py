@@ -31,7 +31,8 @@ from lib.loads import LOADS, missing
 from lib.sandbox import Failed, Interrupted, made
 
 BUILDERS = {**paths.BUILDERS, **outside.BUILDERS}
-LOAD_OF = {"udp": LOADS["udp_64"], "tcp": LOADS["tcp_stream"], "rr": LOADS["tcp_rr"],
+LOAD_NAMES = {"udp": "udp_64", "tcp": "tcp_stream", "rr": "tcp_rr"}
+LOAD_OF = {**{name: LOADS[load] for name, load in LOAD_NAMES.items()},
            "short": short.LOADS["udp_burst"]}
 # Program: path that has it, path of the same kind that gets empty ones, direction of its hook. What
 # the egress of a port sees is sent by the host; of an uplink, by the server.
@@ -265,7 +266,8 @@ def cost(options, say, progress):
         skipped.append({"program": name, "reason": str(failed)})
         say(f"skipped: program {name}: {failed}")
 
-    lacking = [why for load in options.loads if (why := missing(LOAD_NAMES[load]))]
+    lacking = [why for load in options.loads
+               if load in LOAD_NAMES and (why := missing(LOAD_NAMES[load]))]
     if lacking:
         skip("all", lacking[0])
         return [], skipped, refused
