@@ -63,7 +63,7 @@ endif
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all tests tests-bpf deps demo test check check-root check-bpf check-e2e test-fresh test-kernels \
-	kernel-shell lint bench \
+	kernel-shell lint bench bench-check \
 	install uninstall clean help FORCE
 
 # What tools/bench needs beside its scripts.
@@ -83,6 +83,7 @@ help:
 #: kernel-shell a shell on one of them, KERNELS=6.1, with this tree (root)
 #: lint         format, layers, house rules
 #: bench        measure (root), into build/bench.json and build/bench.html
+#: bench-check  does the datapath keep tools/bench/budget.json? (root), 2 minutes
 #: install      DESTDIR= PREFIX=/usr/local; uninstall takes the same away
 #: clean        remove build/
 #:
@@ -219,6 +220,11 @@ bench:
 	@tools/deps build bench
 	@$(MAKE) all
 	@tools/bench/run
+bench-check:
+	$(root)
+	@tools/deps build bench
+	@$(MAKE) all
+	@tools/bench/check
 test-fresh:
 	@tests/fresh/run $(SUITES)
 test-kernels:

@@ -75,11 +75,13 @@ def features(text):
         ("gro", "generic-receive-offload"), ("tx_checksum", "tx-checksumming"))}
 
 
-def output(argv):
-    """First line that a tool prints about itself."""
+def output(argv, failing=True):
+    """First line that a tool prints about itself. @failing: though some then say that they failed"""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode and not failing:
         return None
     lines = (done.stdout + done.stderr).strip().splitlines()
     return re.sub(r"\x1b\[[0-9;]*m", "", lines[0]).strip() if lines else None
@@ -99,7 +101,7 @@ def versions():
              "gnuplot": output(["gnuplot", "--version"]),
              "python": platform.python_version(),
              "commit": output(["git", "-c", "safe.directory=*", "-C", str(TOP), "describe",
-                               "--always", "--dirty"])}
+                               "--always", "--dirty"], failing=False)}
     for name, program, word in (("fastveth", binary, "version"), ("cni", cni.program, "--version")):
         try:
             found[name] = output([str(program()), word])
@@ -130,7 +132,8 @@ def collect():
         "bpf_stats_enabled": read("/proc/sys/kernel/bpf_stats_enabled"),
         "load_before": read("/proc/loadavg"),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "command": shlex.join(sys.argv),
+        "command": " ".join([os.environ.get("FV_BENCH_NAME") or sys.argv[0],
+                             shlex.join(sys.argv[1:])]).strip(),
         "versions": versions(),
     }
 
