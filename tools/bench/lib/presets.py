@@ -8,8 +8,7 @@ tools take to start and end), over all paths in all rounds, and what the paths t
 from lib.loads import CASES, LOAD_OF, LOADS
 
 ROUND_TRIPS = ["tcp_rr_p50", "tcp_rr_p90", "tcp_rr_p99", "tcp_rr_p999"]
-CORE = ["tcp_stream", "tcp_ofo", "tcp_retransmits", "cpu_per_gbit", *ROUND_TRIPS, "udp_64",
-        "udp_64_loss", "cpu_per_packet"]
+STREAM = ["tcp_stream", "tcp_ofo", "tcp_retransmits", "cpu_per_gbit"]
 
 # two: the cases that are also measured on two CPUs. largest: the most namespaces of `scale`.
 PRESETS = {
@@ -19,7 +18,7 @@ PRESETS = {
         "cases": ["tcp_stream", "tcp_rr_p50", "tcp_rr_p99", "udp_64"],
     },
     "full": {
-        "rounds": 7, "cpus": [1, 2], "two": CORE, "largest": 1000,
+        "rounds": 7, "cpus": [1, 2], "two": [*STREAM, *ROUND_TRIPS], "largest": 1000,
         "paths": ["host", "loopback", "cable", "bridge", "route", "bridge-rules", "attached", "own",
                   "own-clsact", "own-xdp", "macvlan", "cni", "flowtable", "netkit", "wire-host",
                   "wire-docker", "wire-attached", "wire-own"],
@@ -31,7 +30,7 @@ HELP = {
     "quick": "an answer in two to three minutes: tcp_stream, tcp_rr and udp_64 on one CPU over "
              + ", ".join(PRESETS["quick"]["paths"]),
     "full": "the full answer in about half an hour: all parts, all cases but flows_*, on two CPUs "
-            "tcp_stream, tcp_rr and udp_64, scale up to 1000 namespaces, over "
+            "tcp_stream and tcp_rr, scale up to 1000 namespaces, over "
             + ", ".join(PRESETS["full"]["paths"]),
 }
 
