@@ -53,7 +53,7 @@ def doubt(path, load, before, after, least):
         return proof_outside(before, after, least)
     part = MANY_FLOWS.get(load, 1)
     if path.flowtable:
-        return others.proof(before, after, least * part, SHARE_OUTSIDE * part)
+        return others.proof(before, after, least * part, min(SHARE_OUTSIDE, part))
     return proof(before, after, SHARE * part * least, SHARE * part)
 
 
