@@ -19,9 +19,12 @@ BASES = ("host", "loopback", "loopback-rules", "bridge-rules", "host-bridge", "c
 JUDGES = ("wire-host", "loopback", "cable", "host", "bridge-rules", "loopback-rules", "host-bridge")
 INSIDE = {**paths.BUILDERS, **others.BUILDERS}
 BUILDERS = {**INSIDE, **outside.BUILDERS}
-# A flow begins on the slow path, and sends a probe or two a second over it: of a load of many flows
-# these are a part. This much of what must take the shortcut otherwise has to then.
-MANY_FLOWS = {"tcp_stream_64": 0.9, "http_keepalive": 0.95, "flows_10000": 0.8}
+# A flow begins and ends on the slow path, and sends a probe or two a second over it: of a load of many
+# flows these are a part. This much of what must take the shortcut otherwise has to then.
+MANY_FLOWS = {"http_keepalive": 0.95, "flows_10000": 0.8}
+# Of streams, whose packets are few and large, so many of each need not.
+STREAMS = {"tcp_stream_8": 8, "tcp_stream_64": 64}
+SLOW = 20
 
 
 @dataclass
@@ -51,10 +54,10 @@ def doubt(path, load, before, after, least):
         return None
     if path.inside:
         return proof_outside(before, after, least)
-    part = MANY_FLOWS.get(load, 1)
+    part, slow = MANY_FLOWS.get(load, 1), STREAMS.get(load, 0) * SLOW
     if path.flowtable:
-        return others.proof(before, after, least * part, min(SHARE_OUTSIDE, part))
-    return proof(before, after, SHARE * part * least, SHARE * part)
+        return others.proof(before, after, least, min(SHARE_OUTSIDE, part), slow)
+    return proof(before, after, SHARE * part * least - slow, SHARE * part, slow)
 
 
 def run_load(path, load, cpus, seconds):

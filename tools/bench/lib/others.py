@@ -55,12 +55,16 @@ class Flowtable:
                              if "counter" in item)
 
 
-def proof(before, after, least, share=SHARE_OUTSIDE):
-    """Why the packets between two counters() did not take the flowtable, or None."""
+def proof(before, after, least, share=SHARE_OUTSIDE, slow=0):
+    """
+    Why the packets between two counters() did not take the flowtable, or None.
+
+    @least: packets that entered the ports. @share: of all that did, but for @slow of them.
+    """
     entered, forwarded = (b - a for a, b in zip(before, after))
     if entered < least:
         return f"{least:.0f} packets or more were delivered, but {entered} entered the ports"
-    if forwarded > (1 - share) * entered:
+    if entered - forwarded < share * entered - slow:
         return f"{forwarded} of {entered} packets did not take the flowtable"
     return None
 
