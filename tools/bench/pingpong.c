@@ -5,9 +5,10 @@
  *	pingpong serve tcp|udp ADDRESS PORT		until the client is done
  *	pingpong ask tcp|udp ADDRESS PORT SECONDS	prints {"packets": N, "turns": N, "p50": us}
  *
- * tcp: one segment each way. udp: a burst of datagrams, and one back when the last of them has
- * come. It is the median of all turns that is told: other processes on the same CPU make a rate
- * what they leave of it, but disturb a turn in a hundred. The first tenth of a second is not counted.
+ * tcp: one segment each way. udp: a burst of datagrams, and when the last of them has come one
+ * back, which is not among the packets that are told. Of the times, it is the median: other
+ * processes on the same CPU make a rate what they leave of it, but disturb a turn in a hundred. The
+ * first tenth of a second is not counted.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -191,7 +192,7 @@ static void ask(struct sockaddr_in to, bool udp, double seconds)
 			times[n++] = (float)(last - start);
 	}
 	qsort(times, n, sizeof(*times), by_length);
-	printf("{\"packets\": %u, \"turns\": %u, \"p50\": %.3f}\n", n * (udp ? BURST + 1 : 2), n,
+	printf("{\"packets\": %u, \"turns\": %u, \"p50\": %.3f}\n", n * (udp ? BURST : 2), n,
 	       n ? (double)times[n / 2] * 1e6 : 0);
 	free(times);
 	close(control);

@@ -191,6 +191,8 @@ def sample(side, load, seconds, cpu):
     time, runs = bpf.run_time(side.ids)
     _, least = LOAD_OF[load](side.path, (cpu, cpu), seconds)
     time, runs = (after - before for after, before in zip(bpf.run_time(side.ids), (time, runs)))
+    if load == "rr" and side.path.name in outside.BUILDERS:
+        least //= 2  # the answers go by the uplink's other program
     if runs < least or not runs:
         raise Failed(f"{least} packets or more were delivered, but the program ran {runs} times")
     return time / runs, runs
