@@ -38,7 +38,7 @@ def doubt(path, load, before, after, least):
         return None if load == "http_close" else proof_outside(before, after, least)
     # A flow sends a probe or two a second the slow way: of many flows these are a part.
     part = 0.8 if load == "flows_10000" else 1
-    return proof(before, after, least * part, SHARE * part)
+    return proof(before, after, SHARE * part * least, SHARE * part)
 
 
 def run_load(path, load, cpus, seconds):
