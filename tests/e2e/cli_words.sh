@@ -14,7 +14,7 @@ need cli_words ip nft
 # shellcheck source=tests/e2e/cli_lab.bash
 . "$(dirname "$0")/cli_lab.bash"
 
-VERBS="up plan down add del attach detach watch exec list status stats explain inspect version help"
+VERBS="up plan down add del attach detach watch exec list status stats explain inspect bench version help"
 
 code_of() { # COMMAND...: its exit code; what it said is in $FV_TMP/out and err
 	"$@" >"$FV_TMP/out" 2>"$FV_TMP/err"
