@@ -6,6 +6,7 @@
 #
 #	web 10.77.0.10 fd77::10 --+
 #	db  10.77.0.11 fd77::11 --+-- host     each echoes on TCP 80, TCP 81
+# kernel: any
 # timeout: 120
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

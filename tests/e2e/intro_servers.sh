@@ -7,6 +7,7 @@
 #	web 10.77.0.10 fd77::10: nginx --+
 #	db  10.77.0.11 fd77::11: httpd --+-- host: httpd
 #	cli 10.77.0.12 fd77::12 ---------+
+# kernel: any
 # timeout: 60
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

@@ -4,6 +4,7 @@
 # `up` with a build whose programs differ: replaced in place under traffic, no packet lost,
 # links and counters go on. The other build is made from a copy of the sources with a
 # program that also wants TTL 2 left to the kernel. The network: path_lab.bash.
+# kernel: any
 # timeout: 240
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh

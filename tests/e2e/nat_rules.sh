@@ -5,6 +5,7 @@
 # what it translates, what it stops. The machine is drawn in nat_machine.bash.
 #
 #	lab, yard: open	dark: internal
+# kernel: any
 # timeout: 240
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh
