@@ -35,6 +35,7 @@ bench_fails path_nosuch 2 "nosuch: not one of host, loopback" --paths nosuch
 bench_fails case_nosuch 2 "nosuch: not one of tcp_stream" --cases nosuch
 bench_fails no_rounds 2 "must be 1 or more" --rounds 0
 bench_fails both_presets 2 "one of them" --quick --full
+bench_fails no_directory 2 "is no directory" -o /etc/hostname
 bench_fails a_word 2 "one word too many" lab
 bench_fails compare_one 2 "two files" --compare "$FILE"
 bench_fails compare_nosuch 1 "$FV_TMP/nosuch: No such file" --compare "$FV_TMP/nosuch" "$FV_TMP/nosuch"
