@@ -183,7 +183,8 @@ needed() {
 	before=$(counted vd rx.shortcut_packets)
 	transfer 7002 2>/dev/null
 	check_equal strict_transfer_breaks 1 $?
-	check strict_took_the_shortcut more_than 50 "$before" vd rx.shortcut_packets
+	# Few may be enough: an acknowledgement of what conntrack has not seen is invalid to it.
+	check strict_took_the_shortcut more_than 0 "$before" vd rx.shortcut_packets
 	check strict_is_invalid test "$(invalid)" -gt 0
 	kill $RECEIVER 2>/dev/null
 	check detach_at_last "$FASTVETH" detach -q --all

@@ -202,8 +202,10 @@ shares() {
 }
 
 # passes CASE FAST COMMAND...: it succeeds, and more than nine in ten of all packets by $UPLINK, both ways, took
-# the shortcut; with FAST empty, none did.
-UPLINK=up0
+# the shortcut; with FAST empty, none did. In an emulated machine flows have few packets, and those of their
+# first tick, their probes and their end are more of them.
+UPLINK=up0 SHARE=90
+[ -z "${FV_VM:-}" ] || SHARE=80
 passes() {
 	local case=$1 fast=$2 before in out
 
@@ -212,7 +214,7 @@ passes() {
 	check "$case" "$@"
 	read -r in out < <(shares "$before" "$(stats)" $UPLINK)
 	if [ -n "$fast" ]; then
-		check "${case}_takes_the_shortcut" [ "$in" -gt 90 -a "$out" -gt 90 ]
+		check "${case}_takes_the_shortcut" [ "$in" -gt $SHARE -a "$out" -gt $SHARE ]
 	else
 		check_equal "${case}_is_slow" "0 0" "$in $out"
 	fi

@@ -78,7 +78,7 @@ by_xdp() {
 	read -r in out < <(shares "$before" "$(stats)")
 	if [ $XDP = xdp ]; then
 		if [ -n "$NAT" ]; then
-			check xdp_in_takes_the_shortcut [ $in -gt 90 ]
+			check xdp_in_takes_the_shortcut [ $in -gt $SHARE ]
 		fi
 		check_equal xdp_out_is_slow 0 $out
 	else
