@@ -11,6 +11,10 @@
 # shellcheck disable=SC2317 # called through check
 # shellcheck source=tests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"
+if [ "${FV_VM:-}" = 1 ]; then
+	skip life_edit "ten minutes in an emulated machine, and the same on every kernel"
+	finish
+fi
 fv_isolate "$@"
 need life_edit ethtool ip jq nft nstat ping socat ss unshare
 
