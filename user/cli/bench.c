@@ -9,7 +9,7 @@
 
 #include "cli/cli.h"
 
-#define BENCH_WORDS 32
+#define BENCH_WORDS 128
 
 /* The command line of a script, and which one that is. */
 struct bench {
@@ -20,8 +20,7 @@ struct bench {
 
 static void add(struct bench *b, const char *word)
 {
-	if (b->n < BENCH_WORDS - 1)
-		b->argv[b->n++] = word;
+	b->argv[b->n++] = word;
 }
 
 static int set(int val, const char *arg, void *data)
@@ -81,15 +80,20 @@ int cmd_bench(struct cli *cli, int argc, char **argv)
 		{ "compare", no_argument, NULL, 'C' },
 		{},
 	};
+	static char output[] = "--output";
 	char program[4096], script[4200], dir[64];
 	/* The first two: the interpreter and the script. */
 	struct bench b = { .n = 2 };
 	time_t now = time(NULL);
 	int at;
 
+	/* A word may become two ("--paths=own"), and some are added. */
+	if (2 * argc + 8 > BENCH_WORDS)
+		return cli_usage("bench", "too many words");
+	/* The letters that cli_options knows are every verb's. */
 	for (int i = 1; i < argc; i++)
 		if (!strcmp(argv[i], "-o"))
-			strcpy(argv[i] = malloc(sizeof("--output")), "--output");
+			argv[i] = output;
 	at = cli_options(cli, argc, argv, own, set, &b, 0, 2);
 	if (at < 0)
 		return EXIT_USAGE;
