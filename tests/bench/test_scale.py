@@ -12,7 +12,7 @@ from unittest import mock
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "bench"))
 
-from lib import makers, memory, scale  # noqa: E402
+from lib import cni, makers, memory, scale  # noqa: E402
 from lib.sandbox import Failed  # noqa: E402
 
 SLABS = """slabinfo - version: 2.1
@@ -86,15 +86,15 @@ class Plugins(unittest.TestCase):
             for name in ("bridge", "host-local"):
                 Path(folder, name).touch(mode=0o755)
             with mock.patch.dict(os.environ, {"CNI_PATH": f"/nonexistent:{folder}"}):
-                self.assertEqual(makers.plugins(), folder)
+                self.assertEqual(cni.folder(), folder)
 
     def test_told_where_they_were_looked_for(self):
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "bridge").touch(mode=0o755)
             with mock.patch.dict(os.environ, {"CNI_PATH": ""}), \
-                    mock.patch.object(makers, "CNI_FOLDERS", (folder,)), \
+                    mock.patch.object(cni, "FOLDERS", (folder,)), \
                     self.assertRaisesRegex(Failed, f"{folder}: install containernetworking"):
-                makers.plugins()
+                cni.folder()
 
 
 class BridgesOfOthers(unittest.TestCase):

@@ -14,8 +14,8 @@ Each makes, and takes away again, namespaces n1 to nCOUNT and one more, EXTRA.
 import ipaddress
 import json
 import os
-from pathlib import Path
 
+from lib import cni
 from lib.fastveth import Fastveth, topology
 from lib.sandbox import Failed
 
@@ -50,7 +50,6 @@ ip -batch {FOLDER}/extra-host
 ip -n {EXTRA} -batch {FOLDER}/ns/{EXTRA}
 """
 
-CNI_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 CNI_CONFIG = {
     "cniVersion": "0.4.0", "name": "bench", "type": "bridge", "bridge": "cni0", "isGateway": True,
     "mtu": 1500,
@@ -166,21 +165,11 @@ class Script(Maker):
         return ["ip", "-batch", f"{FOLDER}/extra-down"]
 
 
-def plugins():
-    """Where the CNI reference plugins are."""
-    folders = [*filter(None, os.environ.get("CNI_PATH", "").split(":")), *CNI_FOLDERS]
-    for folder in folders:
-        if all(os.access(Path(folder, name), os.X_OK) for name in ("bridge", "host-local")):
-            return folder
-    raise Failed(f"no CNI plugins bridge and host-local in {', '.join(folders)}: install "
-                 "containernetworking-plugins")
-
-
 class Cni(Maker):
     most = 1000  # a bridge takes 1023 ports
 
     def __init__(self, host, by):
-        found = plugins()
+        found = cni.folder()
         super().__init__(host, by)
         self.shell = CNI.format(plugins=found, folder=FOLDER)
         (self.folder / "conf").write_text(json.dumps(CNI_CONFIG))
