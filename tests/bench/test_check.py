@@ -13,6 +13,7 @@ BENCH = Path(__file__).resolve().parents[2] / "tools" / "bench"
 sys.path.insert(0, str(BENCH))
 
 from lib import budget, probe  # noqa: E402
+from lib.fastveth import Broken  # noqa: E402
 from lib.sandbox import Failed  # noqa: E402
 
 SLOW = {"measure": "rr_p50", "of": "own", "to": "cable", "max": 1.1}
@@ -128,7 +129,8 @@ class Files(unittest.TestCase):
 
 class Measuring(unittest.TestCase):
     CELLS = [SLOW, {**SLOW, "of": "attached"}, SIZE,
-             {"measure": "instructions", "of": "fv_to_ns@attached", "max": 2000}]
+             {"measure": "instructions", "of": "fv_to_ns@attached", "max": 2000},
+             {**SLOW, "of": "own-xdp"}]
 
     def setUp(self):
         self.turns = []
@@ -145,6 +147,8 @@ class Measuring(unittest.TestCase):
     def build(self, name, _):
         if name == "attached":
             raise Failed("no bridge")
+        if name == "own-xdp":
+            raise Broken("fastveth up: no")
         return mock.Mock(name=name, path=name)
 
     def sample(self, path, load, cpu):
@@ -156,11 +160,14 @@ class Measuring(unittest.TestCase):
     def test_a_path_that_cannot_be_built_is_absent_from_every_measure(self):
         self.assertEqual(self.probe.absent, {
             ("rr_p50", "attached"): "no bridge",
-            ("instructions", "fv_to_ns@attached"): "no bridge"})
-        states = [budget.judge(cell, self.probe.samples, self.probe.absent).state
-                  for cell in self.CELLS]
-        self.assertEqual(states[1], "skipped")
-        self.assertEqual(states[3], "skipped")
+            ("instructions", "fv_to_ns@attached"): "no bridge",
+            ("rr_p50", "own-xdp"): "fastveth up: no"})
+        found = [budget.judge(cell, self.probe.samples, self.probe.absent, self.probe.broken)
+                 for cell in self.CELLS]
+        self.assertEqual(found[1].state, "skipped")
+        self.assertEqual(found[3].state, "skipped")
+        # That is no lack of the machine's.
+        self.assertEqual((found[4].state, found[4].why), ("failed", "own-xdp: fastveth up: no"))
 
     def test_each_path_once_a_round_and_in_the_warm_up(self):
         self.assertEqual(sorted(self.turns), [("cable", "rr_p50", 1)] * 4 + [("own", "rr_p50", 1)] * 4)

@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "bench"))
 
 from lib import cni, makers, memory, scale  # noqa: E402
-from lib.sandbox import Failed  # noqa: E402
+from lib.sandbox import Failed, Interrupted  # noqa: E402
 
 SLABS = """slabinfo - version: 2.1
 # name <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables ...
@@ -59,7 +59,6 @@ class Scripts(unittest.TestCase):
     def test_one_of_each_for_every_namespace(self):
         self.assertEqual(self.lines("names")[-1], "n300")
         self.assertEqual(len(self.lines("host")), 300 * 6)
-        self.assertEqual(len(self.lines("unlink")), 300)
         self.assertEqual(len(self.lines("down")), 300)
         self.assertEqual(len(list((self.maker.folder / "ns").iterdir())), 301)
 
@@ -154,17 +153,48 @@ class Rounds(unittest.TestCase):
     def test_large_sizes_are_in_the_first_rounds_only(self):
         run, done = a_run({}), []
         run.makers = {"script": Maker("script")}
-        options = argparse.Namespace(rounds=5, sizes=[1000, 10])
+        options = argparse.Namespace(rounds=5, sizes=[4000, 10])
         with mock.patch.object(scale, "sample", lambda run, by, count, number:
                                done.append((number, count))):
             scale.rounds(run, options, lambda *_: None, None)
-        self.assertEqual(done, [(0, 10), (1, 10), (1, 1000), (2, 10), (2, 1000), (3, 10),
-                                (3, 1000), (4, 10), (5, 10)])
+        self.assertEqual(done, [(0, 10), (1, 10), (1, 4000), (2, 10), (2, 4000), (3, 10),
+                                (3, 4000), (4, 10), (5, 10)])
+
+
+class InterruptedRuns(unittest.TestCase):
+    def interrupted_at(self, number, by):
+        """Rows of a run of two makers that ends when this one's turn at 100 begins."""
+        run = a_run({})
+
+        def start(run, name):
+            run.makers[name] = mock.Mock(by=name, most=None)
+
+        def sample(run, name, count, now):
+            if (now, name, count) == (number, by, 100):
+                raise Interrupted(130)
+            if now:
+                run.samples.setdefault(("up", count, name), []).append(now)
+
+        options = argparse.Namespace(rounds=3, sizes=[10, 100], longest=40, methods=["script", "fastveth"])
+        with mock.patch.multiple(scale, start=start, sample=sample, Run=lambda longest: run), \
+                mock.patch.object(scale.memory, "used"), \
+                mock.patch.object(scale.random, "shuffle", lambda order: None):
+            rows, _, _ = scale.scale(options, lambda _: None, lambda *_: None)
+        return {(row["namespaces"], row["by"]): row["samples"] for row in rows}
+
+    def test_turns_that_all_makers_had_are_kept(self):
+        self.assertEqual(self.interrupted_at(3, "fastveth"), {
+            (10, "script"): [1, 2, 3], (10, "fastveth"): [1, 2, 3],
+            (100, "script"): [1, 2], (100, "fastveth"): [1, 2]})
+
+    def test_a_size_that_was_never_complete_is_not_told(self):
+        self.assertEqual(self.interrupted_at(1, "fastveth"), {
+            (10, "script"): [1], (10, "fastveth"): [1]})
 
 
 class Rows(unittest.TestCase):
-    SAMPLES = {("up", 10, "script"): [4, 4, 4, 4, 4], ("up", 1000, "script"): [5, 5, 5],
-               ("up", 10, "fastveth"): [2, 2, 2, 2, 2], ("up", 1000, "fastveth"): [1, 1, 1],
+    SAMPLES = {("up", 10, "script"): [4] * 6, ("up", 1000, "script"): [5, 5, 5],
+               ("up", 10, "fastveth"): [2] * 6, ("up", 1000, "fastveth"): [1, 1, 1],
                ("add", 10, "fastveth"): [None, None], ("settling", 10, "fastveth"): [1, 1],
                ("memory", 1000, "fastveth"): [3e5, 3e5, 3.3e5],
                ("memory", 1000, "script"): [3e5, 3e5, 3e5],
@@ -184,6 +214,12 @@ class Rows(unittest.TestCase):
     def test_ratio_to_who_does_the_same(self):
         self.assertEqual(self.rows["up", 1000, "fastveth"]["ratio"], {"script": 0.2})
         self.assertEqual(self.rows["attach", 10, "fastveth"]["ratio"], {})
+
+    def test_verdict_from_six_rounds_on(self):
+        self.assertEqual(self.rows["up", 10, "fastveth"]["verdict"], {"script": "faster"})
+        self.assertEqual(self.rows["up", 10, "fastveth"]["ratio_interval"], {"script": [0.5, 0.5]})
+        self.assertEqual(self.rows["up", 1000, "fastveth"]["verdict"], {"script": None})
+        self.assertIsNone(self.rows["up", 1000, "fastveth"]["interval"])
 
     def test_growth_is_of_the_rounds_that_have_both(self):
         self.assertEqual(self.rows["up", 1000, "script"]["growth"], 1.25)

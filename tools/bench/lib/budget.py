@@ -83,9 +83,9 @@ def read(file, known):
     return cells
 
 
-def judge(cell, samples, absent):
+def judge(cell, samples, absent, broken=()):
     """
-    @absent: {(measure, of): why it cannot be measured here}.
+    @absent: {(measure, of): why it cannot be measured here}. @broken: those of them that fail for it.
 
     A cell fails where the whole interval lies beyond the limit: what noise may have done is
     let pass. It also fails where there are too few samples, for then what should have been
@@ -94,7 +94,8 @@ def judge(cell, samples, absent):
     parts = [(cell["measure"], cell[key]) for key in ("of", "to") if key in cell]
     for part in parts:
         if part in absent:
-            return Verdict(cell, "skipped", why=f"{part[1]}: {absent[part]}")
+            return Verdict(cell, "failed" if part in broken else "skipped",
+                           why=f"{part[1]}: {absent[part]}")
     taken = [samples.get(part, []) for part in parts]
     if "to" in cell:
         values = stats.pairwise(*taken, lambda a, b: a / b if b > 0 else None)

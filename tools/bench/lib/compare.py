@@ -133,20 +133,6 @@ def one_round(comparison, number, plan, options, progress):
                         comparison.samples.setdefault(key, []).append(values.get(case))
 
 
-def against(row, base, samples, others):
-    """Put into a row what its samples say beside those of the same rounds over another path."""
-    ratios = stats.ratios(samples, others)
-    if not ratios:
-        return
-    middle, *spread = stats.spread(ratios)
-    # To a base of 0 there is a verdict, but no figure.
-    for key, figure in (("ratio", stats.rounded(middle)), ("ratio_spread", stats.edges(spread)),
-                        ("ratio_interval", stats.edges(stats.interval(ratios)))):
-        if figure is not None:
-            row[key][base] = figure
-    row["verdict"][base] = stats.verdict(samples, others, row["better"] == "lower")
-
-
 def results(comparison):
     rows = []
     for (case, cpus, name), samples in comparison.samples.items():
@@ -160,7 +146,7 @@ def results(comparison):
                "high": stats.rounded(high), "interval": stats.edges(stats.interval(samples)),
                "ratio": {}, "ratio_spread": {}, "ratio_interval": {}, "verdict": {}}
         for base in BASES:
-            against(row, base, samples, comparison.samples.get((case, cpus, base), ()))
+            stats.against(row, base, samples, comparison.samples.get((case, cpus, base), ()))
         rows.append(row)
         short = stats.spread(comparison.shares[LOAD_OF[case], cpus, name])[0]
         if short is not None:

@@ -99,8 +99,7 @@ CPUS = {
 METHODS = {
     "script": ("kernel", "one `ip -batch` for the host, then `ip -n NAME -batch` for each namespace, "
                          "one after the other"),
-    "script-parallel": ("other", "the same, one namespace per CPU at a time, the devices deleted by "
-                                 "one request for the whole group"),
+    "script-parallel": ("other", "the same, one namespace per CPU at a time"),
     "cni": ("rules", "the CNI reference plugin `bridge` with `host-local`, called once per namespace"),
     "fastveth": ("fastveth", "`fastveth up`, `add`, `del` and `down`; `attach` and `detach` of bridges "
                              "that others made"),

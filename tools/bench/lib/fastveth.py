@@ -14,6 +14,10 @@ SHARE_OUTSIDE = 0.9
 FEW = 1000  # packets one way are not the load, but the tool's own connection
 
 
+class Broken(Failed):
+    """fastveth did not do what it can do on this kernel."""
+
+
 def binary():
     path = Path(os.environ.get("FASTVETH") or TOP / "build" / "fastveth").resolve()
     if not path.is_file():
@@ -46,11 +50,20 @@ class Fastveth:
         self.host.path("/run/bench.yaml").write_text(text)
         return "/run/bench.yaml"
 
+    def do(self, *words):
+        try:
+            self.host.run(self.argv(*words))
+        except Failed as failed:
+            raise Broken(str(failed)) from None
+
     def up(self, text):
-        self.host.run(self.argv("up", self.write(text)))
+        self.do("up", self.write(text))
 
     def attach(self, *targets):
-        self.host.run(self.argv("attach", *targets))
+        self.do("attach", *targets)
+
+    def can_xdp(self):
+        return self.read("status", lambda status: status["kernel"]["xdp"])
 
     def read(self, verb, pick, codes=(0,)):
         """pick(what VERB -j prints)."""
@@ -65,7 +78,7 @@ class Fastveth:
         def pick(status):
             if not status["healthy"]:
                 reasons = [why for port in status["ports"] for why in port["reasons"]]
-                raise Failed(f"fastveth status: not healthy: {'; '.join(reasons) or 'no reason'}")
+                raise Broken(f"fastveth status: not healthy: {'; '.join(reasons) or 'no reason'}")
             hooks = {port["hook"] for port in status["ports"]}
             if len(hooks) != 1:
                 raise Failed(f"fastveth status: ports on hooks {hooks}, expected one")

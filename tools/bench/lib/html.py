@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lib import describe, figures, gnuplot, plots, stats
 from lib.answers import answers
+from lib.compare import JUDGES
 from lib.figures import span
 from lib.loads import UNITS
 from lib.markup import Html, element, html, join, prose, slug
@@ -22,7 +23,6 @@ WIDE = 4  # bases of ratios that have room beside each other on a sheet of paper
 DEEP = 4  # levels of a value that are shown as lines
 NAMES = {"cpu": "CPU", "ncpu": "CPUs", "tcp": "TCP", "bpf_jit": "BPF JIT"}
 APART = ("date", "command", "versions")  # of the environment: shown among what it takes to repeat it
-HOSTS = ("wire-host", "loopback", "cable", "host")  # what there is to be as good as, the first run
 MORE = {"settling": "settling", "maps": "all maps, bytes"}  # of scale[], where a row has them
 BETTER = {True: "lower is better", False: "higher is better"}
 
@@ -197,7 +197,7 @@ class Case:
         self.part, self.case, self.cpus, self.rows, self.id = part, case, cpus, rows, name
         self.bases = [base for base in dict.fromkeys(
             base for row in rows for base in row["ratio"])]
-        ordered = [base for base in HOSTS if base in self.bases]
+        ordered = [base for base in JUDGES if base in self.bases]
         self.host = (ordered + self.bases + [None])[0]
 
     @property

@@ -33,18 +33,11 @@ EACH = {
     "script": f"while read -r ns; do ip -n $ns -batch {FOLDER}/ns/$ns; done <{FOLDER}/names\n",
     "script-parallel": f"xargs -P{{jobs}} -I@ ip -n @ -batch {FOLDER}/ns/@ <{FOLDER}/names\n",
 }
-# As it was made: a line a device, each of which waits for the kernel to let go of it; and with
-# the one request for a whole group of devices that few scripts know of.
-DOWN = {
-    "script": f"""set -e
-ip -batch {FOLDER}/unlink
-ip -batch {FOLDER}/down
-""",
-    "script-parallel": f"""set -e
+# One request for a whole group of devices: one by one, each waits for the kernel to let go of it.
+DOWN = f"""set -e
 ip link del group {GROUP}
 ip -batch {FOLDER}/down
-""",
-}
+"""
 ADD = f"""set -e
 ip -batch {FOLDER}/extra-host
 ip -n {EXTRA} -batch {FOLDER}/ns/{EXTRA}
@@ -146,7 +139,6 @@ class Script(Maker):
         more = count + 1
         self.write("host", spaces + links)
         self.write("names", names(count))
-        self.write("unlink", [f"link del p{i}" for i in range(1, more)])
         self.write("down", [f"netns del {ns}" for ns in names(count)])
         self.write("extra-host", [f"netns add {EXTRA}", *on_host(more, EXTRA)])
         self.write(f"ns/{EXTRA}", inside(more))
@@ -156,7 +148,7 @@ class Script(Maker):
         return ["sh", "-c", UP + EACH[self.by].format(jobs=len(os.sched_getaffinity(0)))]
 
     def down(self):
-        return ["sh", "-c", DOWN[self.by]]
+        return ["sh", "-c", DOWN]
 
     def add(self):
         return ["sh", "-c", ADD] if self.by == "script" else None

@@ -204,6 +204,8 @@ def build_route(host):
 
 def build_own(host, name, yaml_hook, wanted, environment=()):
     fastveth = Fastveth(host, environment)
+    if yaml_hook == "xdp" and not fastveth.can_xdp():
+        raise Failed("this kernel cannot do what hook xdp needs: see `fastveth status`")
     fastveth.up(topology(["cli", "srv"], yaml_hook))
     hook = fastveth.hook()
     if hook not in wanted:

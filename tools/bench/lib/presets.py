@@ -6,6 +6,7 @@ tools take to start and end), over all paths in all rounds, and what the paths t
 """
 
 from lib.loads import CASES, LOAD_OF, LOADS
+from lib.scale import FEW, MANY
 
 ROUND_TRIPS = ["tcp_rr_p50", "tcp_rr_p90", "tcp_rr_p99", "tcp_rr_p999"]
 STREAM = ["tcp_stream", "tcp_ofo", "tcp_retransmits", "cpu_per_gbit"]
@@ -38,6 +39,7 @@ HELP = {
 BEYOND = {"tcp_rr": 0.5, "flows_1": 0.4, "flows_10000": 0.4}  # what a load takes beyond --seconds
 BEYOND_OTHERS = 0.1
 BUILDING = 1  # of a path; one with containers takes longer
+SCALE = {10: 3, 100: 12, 1000: 20, 4000: 150}  # a round of all makers with so many namespaces
 
 
 def loads_of(cases):
@@ -60,3 +62,7 @@ def estimate(options):
              if cpus == 1 or load in options.two]
     return len(options.paths) * (
         BUILDING + sum(takes(load, options.seconds, options.rounds) for load in turns))
+
+
+def estimate_scale(sizes, rounds):
+    return sum(SCALE[size] * (min(rounds, FEW) if size >= MANY else rounds) for size in sizes)

@@ -10,7 +10,7 @@ import argparse
 import random
 
 from lib import bpf, compare, environ, paths, progcost, short
-from lib.fastveth import Fastveth
+from lib.fastveth import Broken, Fastveth
 from lib.sandbox import Failed
 
 # Programs of own networks, and those that look for proof; XDP has one of its own.
@@ -29,6 +29,7 @@ class Probe:
             (cell["measure"], cell[key]) for cell in cells for key in ("of", "to") if key in cell))
         self.samples = {}  # (measure, name): [one per round]
         self.absent = {}  # (measure, name): why it cannot be measured here
+        self.broken = set()  # those of them that fastveth itself is to blame for
         self.refused = []
 
     def names(self, measure):
@@ -51,8 +52,9 @@ class Probe:
                 try:
                     built[name] = paths.build(name, compare.BUILDERS)
                 except Failed as failed:
-                    missing[name] = str(failed)
-            self.absent = {what: missing[path] for what, path in needs.items() if path in missing}
+                    missing[name] = failed
+            self.absent = {what: str(missing[path]) for what, path in needs.items() if path in missing}
+            self.broken = {what for what in self.absent if isinstance(missing[needs[what]], Broken)}
             self.instructions(built)
             self.loads(built)
         finally:

@@ -231,15 +231,24 @@ def programs(rows):
             row["instructions"], row["verified"] or "-"] for row in rows])
 
 
+def beside_script(row):
+    """Ratio, interval, word."""
+    if row["by"] == "script":
+        return ["1", "", ""]
+    return [number(row["ratio"].get("script"), 3), between(row["ratio_interval"].get("script")),
+            row["verdict"].get("script") or "-"]
+
+
 def scale(rows):
     times = [row for row in rows if "memory" not in row["what"]]
     memory = [row for row in rows if "memory" in row["what"]]
-    bases = {"script": "/script", "script-parallel": "/script-par", "cni": "/cni"}
+    bases = {"script-parallel": "/script-par", "cni": "/cni"}
     if times:
         print("many namespaces: ms per namespace or port, and ratio to others who do the same")
-        table(["what", "namespaces", "by", "median", "low", "high", *bases.values(), "samples"],
+        table(["what", "namespaces", "by", "median", "low", "high", "/script",
+               f"{stats.CONFIDENCE} %", "verdict", *bases.values(), "samples"],
               [[row["what"], row["namespaces"], row["by"], number(row["median"]),
-                number(row["low"]), number(row["high"]),
+                number(row["low"]), number(row["high"]), *beside_script(row),
                 *(number(row["ratio"].get(base), 3) for base in bases),
                 sum(sample is not None for sample in row["samples"])] for row in times])
     growth = {(row["what"], row["by"]): row["growth"] for row in times if "growth" in row}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from lib import memory, stats
 from lib.makers import EXTRA, Bridges, Cni, Program, Script
-from lib.sandbox import Failed, Host
+from lib.sandbox import Failed, Host, Interrupted
 
 SIZES = (10, 100, 1000, 4000)
 METHODS = {"script": Script, "script-parallel": Script, "cni": Cni, "fastveth": Program,
@@ -23,7 +23,7 @@ BASES = ("script", "script-parallel", "cni")
 UNITS = {"up": "ms/namespace", "add": "ms/namespace", "del": "ms/namespace",
          "down": "ms/namespace", "attach": "ms/port", "detach": "ms/port",
          "memory": "bytes/namespace", "attach_memory": "bytes/port"}
-MANY, FEW = 1000, 3  # sizes from MANY on are run in the first FEW rounds
+MANY, FEW = 4000, 3  # sizes from MANY on are run in the first FEW rounds
 LONGEST = 40  # seconds that `up` and `down` may take
 ENOUGH = 100  # namespaces of which the time for more can be foretold
 TURNS = 5  # of one more and away again
@@ -37,7 +37,18 @@ class Run:
     maps: dict = field(default_factory=dict)  # (what, size): [bytes in total]
     left_out: dict = field(default_factory=dict)  # (by, size): why, or None
     refused: list = field(default_factory=list)
+    complete: dict = field(default_factory=dict)  # size: rounds
     memory: bool = True
+
+    def cut(self):
+        """Forget the turns of a round at a size that not every maker has had."""
+        for taken in (self.samples, self.maps):
+            for key in list(taken):
+                del taken[key][self.complete.get(key[1], 0):]
+                if not taken[key]:
+                    del taken[key]
+        self.refused = [row for row in self.refused
+                        if row["round"] <= self.complete.get(row["namespaces"], 0)]
 
 
 def devices(host):
@@ -167,8 +178,8 @@ def sample(run, by, count, number):
         took = turn(run, run.makers[by], count)
     except Failed as failed:
         took = {}
-        run.refused.append({"path": by, "case": f"{count} namespaces", "round": number,
-                            "reason": str(failed)})
+        run.refused.append({"path": by, "case": f"{count} namespaces", "namespaces": count,
+                            "round": number, "reason": str(failed)})
         run.makers[by].host.close()
         start(run, by)
     if number:
@@ -219,6 +230,8 @@ def rounds(run, options, progress, skip):
                 if not left_out(run, by, count, number, skip):
                     progress(number, f"{count} namespaces by {by}")
                     sample(run, by, count, number)
+            if number:
+                run.complete[count] = number
 
 
 def growth(run, what, count, by):
@@ -235,12 +248,13 @@ def row_of(run, what, count, by):
     if median is None:
         return None
     row = {"what": what, "namespaces": count, "by": "fastveth" if by == "attach" else by,
-           "unit": UNITS[what], "samples": [stats.rounded(value) for value in samples],
-           "median": median, "low": low, "high": high, "ratio": {}}
+           "unit": UNITS[what], "better": "lower",
+           "samples": [stats.rounded(value) for value in samples],
+           "median": median, "low": low, "high": high,
+           "interval": stats.edges(stats.interval(samples)),
+           "ratio": {}, "ratio_spread": {}, "ratio_interval": {}, "verdict": {}}
     for base in BASES:
-        middle = stats.ratio(samples, run.samples.get((what, count, base), []))[0]
-        if middle is not None:
-            row["ratio"][base] = stats.rounded(middle)
+        stats.against(row, base, samples, run.samples.get((what, count, base), []))
     if what == "down":
         row["settling"] = stats.rounded(stats.spread(run.samples["settling", count, by])[0])
     if by in ("fastveth", "attach") and (what, count) in run.maps:
@@ -259,7 +273,7 @@ def results(run, options):
 
 
 def scale(options, say, progress):
-    """Returns (scale[], skipped[], refused[])."""
+    """Returns (scale[], skipped[], refused[]); once interrupted, of the complete rounds of each size."""
     run, skipped = Run(options.longest), []
 
     def skip(what, why, **more):
@@ -278,6 +292,8 @@ def scale(options, say, progress):
             except Failed as failed:
                 skip(by, str(failed))
         rounds(run, options, progress, skip)
+    except Interrupted:
+        run.cut()
     finally:
         for maker in run.makers.values():
             maker.host.close()

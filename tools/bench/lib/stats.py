@@ -112,3 +112,17 @@ def edges(pair, digits=5):
     """A pair of numbers for JSON; None without both."""
     pair = [rounded(value, digits) for value in pair or (None,)]
     return None if None in pair else pair
+
+
+def against(row, base, samples, theirs):
+    """Put into a row of results what its samples say beside those of a base in the same rounds."""
+    found = ratios(samples, theirs)
+    if not found:
+        return
+    middle, *quartiles = spread(found)
+    # To a base of 0 there is a verdict, but no figure.
+    for key, figure in (("ratio", rounded(middle)), ("ratio_spread", edges(quartiles)),
+                        ("ratio_interval", edges(interval(found)))):
+        if figure is not None:
+            row[key][base] = figure
+    row["verdict"][base] = verdict(samples, theirs, row["better"] == "lower")
