@@ -36,6 +36,7 @@ bench_fails case_nosuch 2 "nosuch: not one of tcp_stream" --cases nosuch
 bench_fails no_rounds 2 "must be 1 or more" --rounds 0
 bench_fails both_presets 2 "one of them" --quick --full
 bench_fails no_directory 2 "is no directory" -o /etc/hostname
+bench_fails no_value 2 "value is missing" -o
 bench_fails a_word 2 "one word too many" lab
 bench_fails compare_one 2 "two files" --compare "$FILE"
 bench_fails compare_nosuch 1 "$FV_TMP/nosuch: No such file" --compare "$FV_TMP/nosuch" "$FV_TMP/nosuch"
@@ -82,7 +83,7 @@ for dir in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin; do
 done
 rm -f "$BIN/sockperf" "$BIN/gnuplot"
 PATH=$BIN "$FASTVETH" bench -q --rounds 1 --cpus 1 --paths loopback --cases tcp_rr_p50,udp_64 \
-	-o "$FV_TMP/without" >"$FV_TMP/told"
+	-o"$FV_TMP/without" >"$FV_TMP/told"
 check_equal without_sockperf 0 $?
 check what_is_missing_is_told grep -q "not installed: sockperf: run .make deps" "$FV_TMP/told"
 check_equal the_rest_runs '["udp_64"]' "$(jq -c '[.results[].case] | unique' "$FV_TMP/without/bench.json")"

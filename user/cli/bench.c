@@ -80,7 +80,6 @@ int cmd_bench(struct cli *cli, int argc, char **argv)
 		{ "compare", no_argument, NULL, 'C' },
 		{},
 	};
-	static char output[] = "--output";
 	char program[4096], script[4200], dir[64];
 	/* The first two: the interpreter and the script. */
 	struct bench b = { .n = 2 };
@@ -90,10 +89,6 @@ int cmd_bench(struct cli *cli, int argc, char **argv)
 	/* A word may become two ("--paths=own"), and some are added. */
 	if (2 * argc + 8 > BENCH_WORDS)
 		return cli_usage("bench", "too many words");
-	/* The letters that cli_options knows are every verb's. */
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], "-o"))
-			argv[i] = output;
 	at = cli_options(cli, argc, argv, own, set, &b, 0, 2);
 	if (at < 0)
 		return EXIT_USAGE;

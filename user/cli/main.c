@@ -69,11 +69,11 @@ static int set_common(struct cli *cli, int val, const char *verb)
 	}
 }
 
-static int bad_option(const char *verb, char **argv)
+static int bad_option(const char *verb, char **argv, const char *letters)
 {
 	const char *word = argv[optind - 1];
 
-	if (optopt && optopt < 0x100 && strncmp(word, "--", 2))
+	if (optopt && optopt < 0x100 && !strchr(letters, optopt) && strncmp(word, "--", 2))
 		return cli_usage(verb, "unknown option -%c", optopt);
 	return cli_usage(verb, "%s: unknown option, or its value is missing or not allowed", word);
 }
@@ -81,19 +81,23 @@ static int bad_option(const char *verb, char **argv)
 int cli_options(struct cli *cli, int argc, char **argv, const struct option *own,
 		int (*set)(int val, const char *arg, void *data), void *data, int min, int max)
 {
+	/* `exec NAME -- CMD -j`: what follows the operands is not ours. */
+	char letters[16] = "+jqvh";
 	struct option all[MAX_OPTIONS] = {};
 	const char *verb = argv[0];
 	size_t n = N_COMMON;
 	int val, r;
 
 	memcpy(all, common, sizeof(common));
-	for (; own && own->name && n < MAX_OPTIONS - 1; own++)
+	for (; own && own->name && n < MAX_OPTIONS - 1; own++) {
 		all[n++] = *own;
+		if (own->val == 'o')
+			strcat(letters, "o:");
+	}
 	opterr = 0;
 	/* 0, not 1: begin anew, with this call's idea of where options may stand. */
 	optind = 0;
-	/* `exec NAME -- CMD -j`: what follows the operands is not ours. */
-	while ((val = getopt_long(argc, argv, max < 0 ? "+jqvh" : "jqvh", all, NULL)) != -1) {
+	while ((val = getopt_long(argc, argv, letters + (max >= 0), all, NULL)) != -1) {
 		if (val == 'h') {
 			char help[] = "help";
 			char *words[] = { help, argv[0], NULL };
@@ -101,7 +105,7 @@ int cli_options(struct cli *cli, int argc, char **argv, const struct option *own
 			exit(cli_flush(cmd_help(cli, 2, words)));
 		}
 		if (val == '?') {
-			bad_option(verb, argv);
+			bad_option(verb, argv, letters);
 			return -1;
 		}
 		r = set_common(cli, val, verb);
@@ -159,7 +163,7 @@ int main(int argc, char **argv)
 		if (val == 'V')
 			return cli_flush(cmd_version(&cli, 1, argv));
 		if (val == '?')
-			return bad_option(NULL, argv);
+			return bad_option(NULL, argv, "");
 		r = set_common(&cli, val, NULL);
 		if (r)
 			return r;

@@ -119,6 +119,7 @@ def collect():
         "kernel": f"{platform.release()} {platform.version()}",
         "cpu": cpu_model(),
         "ncpu": len(os.sched_getaffinity(0)),
+        "pinned_to": dict(zip(("server", "client_on_two_cpus"), cpu_pair())),
         "governor": governor(),
         "virtualisation": virtualisation(),
         "mitigations": mitigations(),

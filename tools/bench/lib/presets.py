@@ -9,7 +9,7 @@ from lib.loads import CASES, LOAD_OF, LOADS
 from lib.scale import FEW, MANY
 
 ROUND_TRIPS = ["tcp_rr_p50", "tcp_rr_p90", "tcp_rr_p99", "tcp_rr_p999"]
-STREAM = ["tcp_stream", "tcp_ofo", "tcp_retransmits", "cpu_per_gbit"]
+STREAM = ["tcp_stream", "tcp_ofo", "tcp_retransmits", "cpu_per_gbit", "tcp_stream_in", "tcp_stream_out"]
 
 # two: the cases that are also measured on two CPUs. largest: the most namespaces of `scale`.
 PRESETS = {
@@ -31,7 +31,7 @@ HELP = {
     "quick": "an answer in two to three minutes: tcp_stream, tcp_rr and udp_64 on one CPU over "
              + ", ".join(PRESETS["quick"]["paths"]),
     "full": "the full answer in about half an hour: all parts, all cases but flows_*, on two CPUs "
-            "tcp_stream and tcp_rr, scale up to 1000 namespaces, over "
+            "tcp_stream* and tcp_rr, scale up to 1000 namespaces, over "
             + ", ".join(PRESETS["full"]["paths"]),
 }
 
