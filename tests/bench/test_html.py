@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The HTML report of a recorded run: what is in it, what is not, and what a browser makes of it.
 
-data/run.json is joined from short runs of one hour on one machine (3 rounds of a second): paths,
-outside, progcost, scale, and one on a single CPU for what it skips.
+data/full.json is of `fastveth bench --full`: all of it but a part of its paths and cases. data/run.json is
+of a version that had no intervals and verdicts, joined from short runs of one hour on one machine (3
+rounds of a second): paths, outside, progcost, scale, and one on a single CPU for what it skips.
 """
 
 import importlib.machinery
@@ -30,7 +31,7 @@ from lib.loads import UNITS  # noqa: E402
 from lib.markup import element, prose, slug  # noqa: E402
 from lib.sandbox import Failed  # noqa: E402
 
-RUN = HERE / "data" / "run.json"
+RUN, FULL = HERE / "data" / "run.json", HERE / "data" / "full.json"
 TAGS = {"html", "head", "meta", "title", "style", "body", "header", "main", "section", "nav", "h1", "h2", "h3",
         "p", "ul", "li", "a", "div", "table", "thead", "tbody", "tr", "th", "td", "pre", "code", "small",
         "b", "i", "br", "span", "figure", "figcaption", *gnuplot.ELEMENTS}
@@ -298,11 +299,12 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(["bench.json"], os.listdir(self.folder))
 
 
-@no_plots
-class Report(unittest.TestCase):
+class OfAnyRun:
+    """What is in the page of FILE, whichever that is."""
+
     @classmethod
     def setUpClass(cls):
-        cls.run_, cls.text = recorded(), html.page(recorded())
+        cls.run_, cls.text = document.load(cls.FILE), html.page(document.load(cls.FILE))
         cls.page = Page(cls.text)
 
     def test_is_well_formed(self):
@@ -340,16 +342,18 @@ class Report(unittest.TestCase):
                 plots = [attributes["id"] for attributes in section.all("svg")]
                 self.assertEqual([f"plot-samples-{place}", f"plot-ratio-{place}"], plots)
                 self.assertEqual(1, len(section.all("table", id=f"table-{place}")))
+                host = next(found.host for found in html.cases(self.run_) if found.id == place)
                 for row in rows:
-                    # In the table and in both plots.
-                    self.assertGreaterEqual(section.words.count(row["path"]), 3, row["path"])
+                    # In the table and in both plots. There is no ratio to nothing.
+                    least = 3 if row["ratio"].get(host) else 2
+                    self.assertGreaterEqual(section.words.count(row["path"]), least, row["path"])
                     self.assertIn(html.number(row["median"]), section.words)
                 dots = [use for use in section.within(f"plot-samples-{place}", "use") if "opacity" in use]
                 self.assertEqual(sum(sample is not None for row in rows for sample in row["samples"]),
                                  len(dots))
         plots = [attributes["id"] for attributes in self.page.all("svg")]
         for what in {row["what"] for row in self.run_["scale"]}:
-            self.assertIn(f"plot-growth-{what}", plots)
+            self.assertIn(f"plot-growth-{slug(what)}", plots)
         self.assertIn("plot-programs", plots)
         for row in [*self.run_["programs"], *self.run_["scale"]]:
             self.assertIn(row.get("name", row.get("by")), self.page.words)
@@ -372,6 +376,31 @@ class Report(unittest.TestCase):
         for kind in describe.KINDS:
             # For light and for dark.
             self.assertEqual(2, len(re.findall(rf"--{kind}: #", self.text)), kind)
+
+
+@no_plots
+class FullReport(OfAnyRun, unittest.TestCase):
+    FILE = FULL
+
+    def test_every_verdict_is_shown(self):
+        """A word in a table for each ratio that the file judges, but of what is beside itself."""
+        expected = sum(verdict is not None and base in row["ratio"] and base != row.get("path", row.get("by"))
+                       for row in [*self.run_["results"], *self.run_["scale"]]
+                       for base, verdict in row["verdict"].items())
+        cells = [words for words in re.findall(r"<td>(.*?)</td>", self.text)
+                 if re.search(r">(faster|same|slower)<", words)]
+        self.assertGreater(expected, 300)
+        self.assertGreaterEqual(len(cells), expected)
+
+    def test_both_questions_from_outside_are_answered(self):
+        words = self.page.text()
+        for _, _, question, _ in answers.QUESTIONS:
+            self.assertIn(question.replace("`", ""), words)
+
+
+@no_plots
+class Report(OfAnyRun, unittest.TestCase):
+    FILE = RUN
 
     def test_what_was_run_skipped_and_refused(self):
         words = self.page.text()
@@ -481,6 +510,8 @@ class InABrowser(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.file = cls.folder / "run.html"
         html.write(recorded(), cls.file)
+        cls.full = cls.folder / "full.html"
+        html.write(document.load(FULL), cls.full)
         cls.browser = chromium.Browser().__enter__()
         cls.addClassCleanup(cls.browser.__exit__)
 
@@ -494,9 +525,9 @@ class InABrowser(unittest.TestCase):
         self.assertEqual([], self.browser.complaints())
         self.assertEqual([file.as_uri()], self.browser.requests())
 
-    def seen(self):
+    def seen(self, file=None):
         """Sizes of all plots and tables, none of which is missing or empty."""
-        page = Page(Path(self.file).read_text(encoding="utf-8"))
+        page = Page((file or self.file).read_text(encoding="utf-8"))
         sizes = self.browser.run(SIZES)
         for tag in ("svg", "table"):
             self.assertEqual([attributes.get("id", "") for attributes in page.all(tag)],
@@ -514,6 +545,13 @@ class InABrowser(unittest.TestCase):
         self.seen()
         self.assertLessEqual(self.browser.run("document.documentElement.scrollWidth"), 1280)
         self.assertTrue(self.browser.picture().startswith(b"\x89PNG"))
+
+    def test_a_full_run_fits(self):
+        for width, phone in ((1280, False), (390, True)):
+            self.open(self.full, width, phone=phone)
+            self.quiet(self.full)
+            self.seen(self.full)
+            self.assertLessEqual(self.browser.run("document.documentElement.scrollWidth"), width)
 
     def test_light_and_dark_can_be_read(self):
         papers = []
