@@ -114,7 +114,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, FV_TRY_SETS);
 	__type(key, __u32);
 	__type(value, struct fv_noted);
 } fv_noted SEC(".maps");

@@ -87,29 +87,35 @@ static __always_inline __u32 fv_note_leave(const struct fv_frame *f, const struc
 	return index + 1;
 }
 
+/* A place is in use for so many ticks: 48 ms where there are 250 a second. */
+#define FV_TRY_TICKS 12
+
 /*
  * Is this packet of an unproven flow to be noted? One a tick: each that had to be would cost those
  * most that never are proven. And not in the tick that its flow begins in: most connections are
  * over in it, and would be noted, proven and forgotten for nothing. Which flows have begun is known
- * of as many as there are places; a flow whose place another one has in this tick does not wait.
+ * of as many as there are places; a flow whose place is in use by another one does not wait, for it may
+ * have been here: of ten thousand flows in turn, some would find their place lost each time.
  */
 static __always_inline bool fv_note_due(const void *key, __u32 size)
 {
-	__u32 zero = 0, try, *tried, last;
-	struct fv_noted *noted = bpf_map_lookup_elem(&fv_noted, &zero);
+	__u32 set, try, *tried, last;
+	struct fv_noted *noted;
 	__u64 hash = 0;
 
-	if (!noted)
-		return false;
 	for (__u32 i = 0; i < size / 4; i++)
 		hash = (hash ^ hash >> 32 ^ ((const __u32 *)key)[i]) * 0x9e3779b97f4a7c15ULL;
-	tried = &noted->tried[hash >> 54];
+	set = hash >> 60;
+	noted = bpf_map_lookup_elem(&fv_noted, &set);
+	if (!noted)
+		return false;
+	tried = &noted->tried[hash >> 50 & (FV_TRIES - 1)];
 	try = (__u32)(hash >> 22) << 16 | (__u16)bpf_jiffies64();
 	last = *tried;
 	if (last == try)
 		return false;
 	*tried = try;
-	return last >> 16 == try >> 16 || (__s16)((__u16)last - (__u16)try) >= 0;
+	return last >> 16 == try >> 16 || (__u16)(try - last) < FV_TRY_TICKS;
 }
 
 #endif /* FV_BPF_NOTE_H */

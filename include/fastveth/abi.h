@@ -200,10 +200,10 @@ struct fv_note {
 	__u32 uplink;		  /* not 0: it came in by one */
 };
 
-#define FV_TRIES 1024
-/* Map fv_noted, per CPU, index 0. tried: by hash, more of the hash and the tick, 16 bits each. */
+enum { FV_TRIES = 1024, FV_TRY_SETS = 16 }; /* 32 KiB is the most that a value per CPU may have */
+/* Map fv_noted, per CPU. tried: by hash, more of the hash and the tick, 16 bits each. */
 struct fv_noted {
-	__u32 n; /* notes that this CPU has written */
+	__u32 n; /* notes that this CPU has written; this and flow: at index 0 alone */
 	__u32 tried[FV_TRIES], pad;
 	struct fv_flow flow; /* where one is put together: it is too large for the stack */
 };

@@ -62,23 +62,25 @@ static void set_tries(int16_t ticks)
 	const __u32 try = 0xdeadU << 16 | (uint16_t)(flow_now() + (uint64_t)ticks);
 	const size_t each = (sizeof(struct fv_noted) + 7) / 8 * 8;
 	uint8_t *all = malloc(each * (size_t)libbpf_num_possible_cpus());
-	int fd = bed_dp->maps.fd[FV_MAP_NOTED], zero = 0;
+	int fd = bed_dp->maps.fd[FV_MAP_NOTED];
 
 	assert_non_null(all);
-	assert_int_equal(bpf_map_lookup_elem(fd, &zero, all), 0);
-	for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++) {
-		struct fv_noted *noted = (struct fv_noted *)(all + (size_t)cpu * each);
+	for (__u32 set = 0; set < FV_TRY_SETS; set++) {
+		assert_int_equal(bpf_map_lookup_elem(fd, &set, all), 0);
+		for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++) {
+			struct fv_noted *noted = (struct fv_noted *)(all + (size_t)cpu * each);
 
-		for (size_t i = 0; i < FV_TRIES; i++)
-			noted->tried[i] = try;
+			for (size_t i = 0; i < FV_TRIES; i++)
+				noted->tried[i] = try;
+		}
+		assert_int_equal(bpf_map_update_elem(fd, &set, all, BPF_ANY), 0);
 	}
-	assert_int_equal(bpf_map_update_elem(fd, &zero, all, BPF_ANY), 0);
 	free(all);
 }
 
 void flow_crowd_tries(void)
 {
-	set_tries(1);
+	set_tries(-1);
 }
 
 void flow_forget_tries(void)

@@ -232,7 +232,7 @@ static int give_maps(struct bpf_object *obj, const struct fv_maps *maps, uint32_
 		[FV_MAP_FLOWS4] = flows ? FV_FLOWS : NO_FLOWS,
 		[FV_MAP_FLOWS6] = flows ? FV_FLOWS : NO_FLOWS,
 		[FV_MAP_NOTES] = flows ? notes_per_cpu() * libbpf_num_possible_cpus() : 1,
-		[FV_MAP_NOTED] = 1,
+		[FV_MAP_NOTED] = flows ? FV_TRY_SETS : 1,
 	};
 
 	for (int i = 0; i < FV_MAP_COUNT; i++) {
