@@ -11,9 +11,9 @@ from lib.report import number
 # (part, path, question, what it is put beside, in this order)
 QUESTIONS = [
     ("paths", "own", "Are namespaces of `fastveth up` worth it?",
-     ["loopback", "docker0", "bridge-rules", "cable"]),
+     ["loopback", "bridge-rules", "cable"]),
     ("paths", "attached", "Is `fastveth attach docker0` worth it?",
-     ["loopback", "docker0", "bridge-rules", "cable"]),
+     ["loopback", "bridge-rules", "cable"]),
     ("outside", "wire-own", "Are ports that `fastveth up` publishes worth it?",
      ["wire-host", "wire-docker"]),
     ("outside", "wire-attached", "Is `fastveth attach` worth it for ports that Docker publishes?",

@@ -13,7 +13,8 @@ from lib.fastveth import SHARE, SHARE_OUTSIDE, proof, proof_outside, shortcut_sh
 from lib.loads import LOAD_OF, LOADS, LOWER_IS_BETTER, UNITS, missing
 from lib.sandbox import Failed, Interrupted
 
-BASES = ("host", "loopback", "loopback-rules", "bridge-rules", "host-bridge", "cable", "wire-host")
+BASES = ("host", "loopback", "loopback-rules", "bridge-rules", "host-bridge", "cable", "wire-host",
+         "wire-docker")
 # What verdicts of a table are against: the first of these that was run. To serve from a process of
 # the host itself is what there is to be as good as.
 JUDGES = ("wire-host", "loopback", "cable", "host", "bridge-rules", "loopback-rules", "host-bridge")

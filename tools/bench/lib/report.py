@@ -165,7 +165,7 @@ def header(environment, rounds):
 # What ratios are to, and the heads of their columns.
 BASES = {"host": "/host", "loopback": "/loopback", "loopback-rules": "/lo-rules",
          "bridge-rules": "/br-rules", "host-bridge": "/host-br", "cable": "/cable",
-         "wire-host": "/wire-host"}
+         "wire-host": "/wire-host", "wire-docker": "/docker"}
 
 
 def judge(rows):
