@@ -338,6 +338,48 @@ static void a_fill_is_completed(void **state)
 	assert_true(points > 8);
 }
 
+/*
+ * Room for flows came, but for one map, of which the pin is still that of the set before. What is used
+ * then has the room.
+ */
+static void a_set_of_two_sizes_is_made_anew(void **state)
+{
+	static const enum fv_map maps[] = { FV_MAP_FLOWS4, FV_MAP_FLOWS6, FV_MAP_NOTES,
+					    FV_MAP_NOTED };
+	struct bpf_map_info info;
+
+	(void)state;
+	drop_dp();
+	for (size_t i = 0; i < FV_ARRAY_SIZE(maps); i++) {
+		const char *name = fv_map_names[maps[i]];
+		__u32 entries;
+		char path[128];
+		int left;
+
+		OK(fv_dp_remove(false, &err));
+		bed_raise(N_WHO, false, &dp);
+		left = dup(dp->maps.fd[maps[i]]);
+		drop_dp();
+		OK(fv_dp_load(&bed_features, N_WHO, FV_LOAD_FLOWS, &err, &dp));
+		OK(fv_map_info(dp->maps.fd[maps[i]], &info));
+		entries = info.max_entries;
+		OK(fv_map_info(left, &info));
+		assert_int_not_equal(info.max_entries, entries);
+		OK(fv_dp_prepare(dp, &err, NULL));
+		bed_fill_into(dp);
+		OK(fv_dp_commit(dp, &err));
+		drop_dp();
+		snprintf(path, sizeof(path), BED_PINS "/maps/%s", name);
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(bpf_obj_pin(left, path), 0);
+		close(left);
+		OK(fv_dp_load(&bed_features, N_WHO, FV_LOAD_FLOWS, &err, &dp));
+		OK(fv_map_info(dp->maps.fd[maps[i]], &info));
+		assert_int_equal(info.max_entries, entries);
+		drop_dp();
+	}
+}
+
 static int make_devices(void **state)
 {
 	(void)state;
@@ -364,6 +406,7 @@ int main(void)
 		cmocka_unit_test(growing_without_the_pinned_xdp_program_is_completed),
 		cmocka_unit_test(the_loss_of_a_pin_is_made_up_for),
 		cmocka_unit_test(a_fill_is_completed),
+		cmocka_unit_test(a_set_of_two_sizes_is_made_anew),
 	};
 
 	bed_isolate();

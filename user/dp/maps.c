@@ -127,6 +127,7 @@ int fv_maps_map(struct fv_maps *maps, struct fv_err *err)
 	    info[FV_MAP_LIVE].max_entries != maps->slots ||
 	    info[FV_MAP_FLOWS4].max_entries != info[FV_MAP_FLOWS6].max_entries ||
 	    (info[FV_MAP_FLOWS4].max_entries == FV_FLOWS) != (maps->n_notes > 1) ||
+	    (info[FV_MAP_NOTED].max_entries == FV_TRY_SETS) != (maps->n_notes > 1) ||
 	    info[FV_MAP_PORTS].max_entries != 2 * maps->slots ||
 	    info[FV_MAP_ENDPOINTS].max_entries != 4 * maps->slots)
 		return -ESTALE;
